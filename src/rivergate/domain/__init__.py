@@ -1,0 +1,1 @@
+"""The nouns of rivergate: immutable values without I/O, and the errors."""

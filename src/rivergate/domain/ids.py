@@ -1,0 +1,78 @@
+"""Ids and digests of the wire contract. Everybody recomputes them, nobody takes them on trust."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+import rfc8785
+
+from rivergate.domain.errors import BadInput
+
+ZERO_DIGEST = "0" * 64
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 form of a JSON value. Raises BadInput for what has none (NaN, integers from 2⁵³ on)."""
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as e:
+        raise BadInput(
+            f"no canonical JSON form: {e}",
+            remedy="use finite numbers and integers below 2**53; send larger ones as text",
+        ) from e
+
+
+def digest_of(value: Any) -> str:
+    """Hex SHA-256 over the canonical form."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def proposal_id(app: str, agent: str, event_id: str, ordinal: int) -> str:
+    """32 hex digits; the id of the proposal and of all that becomes of it."""
+    return digest_of([app, agent, event_id, ordinal])[:32]
+
+
+def arguments_digest(kind: str, arguments: dict[str, Any]) -> str:
+    """Binds an approval to exactly these arguments."""
+    return digest_of({"kind": kind, "arguments": arguments})
+
+
+def framed(parts: Iterable[bytes]) -> bytes:
+    """Each part with a 4-byte big-endian length before it, so that no two lists of parts hash alike."""
+    out = []
+    for part in parts:
+        out.append(struct.pack(">I", len(part)))
+        out.append(part)
+    return b"".join(out)
+
+
+def trace_id_of(event_id: str) -> str:
+    """Trace id (32 hex digits) of an event that came without a `traceparent`."""
+    return hashlib.sha256(event_id.encode()).hexdigest()[:32]
+
+
+def span_id_of(*parts: str) -> str:
+    """A deterministic span id (16 hex digits, not zero), so that replay yields the same ids."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+
+def traceparent(trace_id: str, span_id: str) -> bytes:
+    """W3C Trace Context header value, sampled."""
+    return f"00-{trace_id}-{span_id}-01".encode()
+
+
+def parse_traceparent(value: bytes | None) -> tuple[str, str] | None:
+    """(trace id, span id) of a W3C header, or None where there is none or it is malformed."""
+    if value is None or len(value) < 55 or value[2:3] != b"-" or value[35:36] != b"-" or value[52:53] != b"-":
+        return None
+    try:
+        text = value.decode("ascii")
+        trace_id, span_id = text[3:35], text[36:52]
+        if int(trace_id, 16) == 0 or int(span_id, 16) == 0:
+            return None
+    except ValueError:
+        return None
+    return trace_id, span_id

@@ -1,0 +1,141 @@
+"""The commit record: one line per transaction, the authority on where a shard stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from rivergate.domain.errors import BadInput
+from rivergate.domain.ids import ZERO_DIGEST, canonical, framed
+from rivergate.domain.record import Output
+
+
+class Range(NamedTuple):
+    """Half-open range of offsets that was read, `[start, end)`."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRef:
+    """The newest snapshot: its content's SHA-256 and the sequence after which it was taken."""
+
+    digest: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """See `docs/reference/wire.md`. `clock` is RFC 3339, `epoch` grows with every new owner."""
+
+    stage: str
+    shard: int
+    seq: int
+    epoch: int
+    clock: str
+    ranges: tuple[Range, ...]
+    outputs: dict[str, int]
+    spans_records: int
+    spans_digest: str
+    code: str
+    digest: str
+    previous: str
+    worker: str
+    skipped: tuple[tuple[str, int, int], ...] = ()
+    broadcast: tuple[str, ...] = ()
+    open: tuple[tuple[str, int, int], ...] = ()
+    snapshot: SnapshotRef | None = None
+    accepted_code: dict[str, str] | None = field(default=None)
+
+    def to_json(self) -> bytes:
+        """The wire form."""
+        value: dict[str, Any] = asdict(self)
+        value["spans"] = {"records": value.pop("spans_records"), "digest": value.pop("spans_digest")}
+        if value["accepted_code"] is None:
+            del value["accepted_code"]
+        return orjson.dumps(value)
+
+    @classmethod
+    def from_json(cls, raw: bytes, where: str = "") -> CommitRecord:
+        """Read the wire form; unknown fields are ignored. Raises BadInput."""
+        try:
+            v = orjson.loads(raw)
+            snapshot = v["snapshot"]
+            return cls(
+                stage=v["stage"],
+                shard=v["shard"],
+                seq=v["seq"],
+                epoch=v["epoch"],
+                clock=v["clock"],
+                ranges=tuple(Range(*r) for r in v["ranges"]),
+                outputs=v["outputs"],
+                spans_records=v["spans"]["records"],
+                spans_digest=v["spans"]["digest"],
+                code=v["code"],
+                digest=v["digest"],
+                previous=v["previous"],
+                worker=v["worker"],
+                skipped=tuple((t, p, o) for t, p, o in v["skipped"]),
+                broadcast=tuple(v["broadcast"]),
+                open=tuple((t, p, o) for t, p, o in v["open"]),
+                snapshot=None if snapshot is None else SnapshotRef(snapshot["digest"], snapshot["seq"]),
+                accepted_code=v.get("accepted_code"),
+            )
+        except (KeyError, TypeError, ValueError) as e:
+            raise BadInput(
+                f"not a commit record: {e!r}",
+                where=where,
+                remedy="the journal was written to by something else; restrict it with ACLs and restore the topic",
+            ) from e
+
+
+def chain_digest(
+    previous: str,
+    outputs: Iterable[Output],
+    *,
+    stage: str,
+    shard: int,
+    seq: int,
+    clock: str,
+    ranges: Iterable[Range],
+    skipped: Iterable[tuple[str, int, int]],
+    code: str,
+) -> str:
+    """Digest of a commit: all before it, each output in order, and what was read under which clock and code."""
+    parts: list[bytes] = []
+    for o in outputs:
+        parts += (o.topic.encode(), o.key or b"", *_identity(o), o.value or b"")
+    meta = {
+        "stage": stage,
+        "shard": shard,
+        "seq": seq,
+        "clock": clock,
+        "ranges": [list(r) for r in ranges],
+        "skipped": [list(s) for s in skipped],
+        "code": code,
+    }
+    parts.append(canonical(meta))
+    return hashlib.sha256(bytes.fromhex(previous) + framed(parts)).hexdigest()
+
+
+def _identity(o: Output) -> tuple[bytes, bytes, bytes]:
+    if o.raw_headers is None:
+        return o.ce_id, o.ce_type, o.traceparent
+    there = dict(o.raw_headers)
+    return there.get("ce_id", b""), there.get("ce_type", b""), there.get("traceparent", b"")
+
+
+def spans_digest(values: Iterable[bytes]) -> str:
+    """Digest of a commit's span records; outside the chain, since spans carry wall-clock times."""
+    return hashlib.sha256(framed(values)).hexdigest()
+
+
+GENESIS = ZERO_DIGEST
+"""`previous` of a journal's first record."""

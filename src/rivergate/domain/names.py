@@ -1,0 +1,67 @@
+"""Names of system topics, record types and headers: written down once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PROPOSALS: Final = "proposals"
+REVIEWS: Final = "reviews"
+REVIEW_WORK: Final = "review_work"
+DECISIONS: Final = "decisions"
+ACTIONS: Final = "actions"
+DENIALS: Final = "denials"
+OUTCOMES: Final = "outcomes"
+LABELS: Final = "labels"
+RESPONSES: Final = "responses"
+MESSAGES: Final = "messages"
+CONTROL: Final = "control"
+CONTROL_APPLIED: Final = "control_applied"
+CONTROL_PULSE: Final = "control_pulse"
+ASSIGNMENTS: Final = "assignments"
+SHARD_STATUS: Final = "shard_status"
+DEAD_LETTERS: Final = "dead_letters"
+OTLP_SPANS: Final = "otlp_spans"
+JOURNAL: Final = "journal"
+
+GATE: Final = "gate"
+EFFECTS: Final = "effects"
+REVIEW: Final = "review"
+
+PROPOSAL_V1: Final = "rivergate.proposal.v1"
+WITHDRAWAL_V1: Final = "rivergate.withdrawal.v1"
+REVIEW_OPENED_V1: Final = "rivergate.review.opened.v1"
+REVIEW_AMENDED_V1: Final = "rivergate.review.amended.v1"
+DECISION_JUDGED_V1: Final = "rivergate.review.decision_judged.v1"
+REVIEW_SETTLED_V1: Final = "rivergate.review.settled.v1"
+DECISION_V1: Final = "rivergate.decision.v1"
+ACTION_V1: Final = "rivergate.action.v1"
+DENIAL_V1: Final = "rivergate.denial.v1"
+INTENT_V1: Final = "rivergate.intent.v1"
+OUTCOME_V1: Final = "rivergate.outcome.v1"
+RESOLUTION_V1: Final = "rivergate.resolution.v1"
+LABEL_V1: Final = "rivergate.label.v1"
+RESPONSE_V1: Final = "rivergate.response.v1"
+MESSAGE_V1: Final = "rivergate.message.v1"
+POLICY_PUSHED_V1: Final = "rivergate.control.policy.v1"
+KEY_TRUSTED_V1: Final = "rivergate.control.key.v1"
+CONTROL_APPLIED_V1: Final = "rivergate.control_applied.v1"
+
+
+def topic(app: str, name: str) -> str:
+    """Full name of an app's system topic: `{app}.{name}`."""
+    return f"{app}.{name}"
+
+
+def journal_topic(app: str, stage: str) -> str:
+    """`{app}.journal.{stage}`; the partition is the shard."""
+    return f"{app}.{JOURNAL}.{stage}"
+
+
+def agent_stage(agent: str) -> str:
+    """Stage of an agent class: `agent-{name}`."""
+    return f"agent-{agent}"
+
+
+def source(app: str, stage: str) -> str:
+    """`ce_source` of what a stage writes."""
+    return f"/rivergate/{app}/{stage}"

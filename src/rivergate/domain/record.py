@@ -1,0 +1,88 @@
+"""Records: what is read from the log, and what a stage wants written to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Headers = list[tuple[str, bytes]]
+TopicPartition = tuple[str, int]
+
+BY_KEY = -1
+"""Partition of an output that goes where murmur2 of its key says (Kafka's default partitioner)."""
+
+
+class Position(NamedTuple):
+    """Where a record stands: the name of a fact that nobody can give twice."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Record(NamedTuple):
+    """A committed record as read from the log."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None
+    timestamp_ms: int = 0
+
+    def header(self, name: str) -> bytes | None:
+        """The last header of that name, or None."""
+        for key, value in reversed(self.headers or ()):
+            if key == name:
+                return value
+        return None
+
+    @property
+    def ce_type(self) -> str:
+        """`ce_type`, or nothing for a record that isn't a CloudEvent."""
+        return (self.header("ce_type") or b"").decode(errors="replace")
+
+    @property
+    def position(self) -> Position:
+        """Topic, partition and offset."""
+        return Position(self.topic, self.partition, self.offset)
+
+    @property
+    def event_id(self) -> str:
+        """`{ce_source}#{ce_id}` if the producer gave both, else where a redriven record came from, else where it stands."""
+        source = ce_id = origin = None
+        for key, value in self.headers or ():
+            if key == "ce_source":
+                source = value
+            elif key == "ce_id":
+                ce_id = value
+            elif key == "rg_origin":
+                origin = value
+        if source and ce_id:
+            return f"{source.decode(errors='replace')}#{ce_id.decode(errors='replace')}"
+        if origin:
+            return origin.decode(errors="replace")
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(slots=True)
+class Output:
+    """A record that a stage wants written. The driver adds `ce_source`, `ce_time` and `rg_commit`.
+
+    `topic` is the full name. `partition` is the cause's partition, or `BY_KEY`. `ce_type` is the full type
+    (`rivergate.proposal.v1`). `value` is JSON bytes. `raw_headers`, set for dead letters alone, replaces the
+    CloudEvents headers.
+    """
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    ce_id: bytes = b""
+    ce_type: bytes = b""
+    traceparent: bytes = b""
+    raw_headers: Headers | None = field(default=None)
