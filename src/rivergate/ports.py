@@ -128,6 +128,25 @@ class ShardLog(Protocol):
         """Give up the session: an open transaction is aborted by the next owner or by the broker's timeout."""
 
 
+class Tail(Protocol):
+    """Follows partitions as committed data, without group and without offsets on the broker: for sinks and views."""
+
+    def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        """Low and high watermark."""
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """The topic's partitions. Raises `UnknownTopic`."""
+
+    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions from these offsets on (replaces what was assigned before)."""
+
+    def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
+        """Like `ShardLog.poll`."""
+
+    def close(self) -> None:
+        """Release the connections."""
+
+
 class LogReader(Protocol):
     """Reads committed records by range, for recovery and replay."""
 
@@ -195,5 +214,6 @@ __all__ = [
     "Outputs",
     "ShardLog",
     "Sink",
+    "Tail",
     "Writer",
 ]
