@@ -1,0 +1,214 @@
+"""`Context`: what an agent may know and do while it handles one record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from rivergate.domain import names
+from rivergate.domain.clock import rfc3339, to_datetime, to_micros
+from rivergate.domain.errors import BadInput
+from rivergate.domain.event import Event, Proposal, Reason
+from rivergate.domain.ids import arguments_digest, parse_traceparent, proposal_id, span_id_of, trace_id_of, traceparent
+from rivergate.domain.record import BY_KEY, Output
+
+if TYPE_CHECKING:
+    from rivergate.agents.cause import Cause
+    from rivergate.agents.shard_state import ShardState
+    from rivergate.ports import Batch, Outputs
+
+DEFAULT_EXPIRY = timedelta(hours=1)
+
+
+class Context:
+    """Given to every method of an agent; valid during that call alone.
+
+    Whatever is proposed, published, sent, remembered or timed becomes visible with the commit of the batch,
+    or not at all.
+    """
+
+    __slots__ = ("_agent", "_app", "_batch", "_cause", "_ordinals", "_out", "_proposals", "_random", "_stage", "_state")
+
+    def __init__(self, app: str, agent: str, state: ShardState) -> None:
+        self._app = app
+        self._agent = agent
+        self._stage = names.agent_stage(agent)
+        self._state = state
+        self._batch: Batch
+        self._out: Outputs
+        self._cause: Cause
+        self._random: Random | None = None
+        self._ordinals: dict[str, int] = {}
+        self._proposals: list[str] = []
+
+    # --- what the agent may know ---------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        """The shard's clock (UTC): it never goes back and reads the same in a replay."""
+        return to_datetime(self._batch.clock)
+
+    @property
+    def random(self) -> Random:
+        """Randomness seeded from app, stage, shard and commit, so that a replay draws the same numbers."""
+        if self._random is None:
+            b = self._batch
+            seed = hashlib.sha256(f"{b.app}/{b.stage}/{b.shard}/{b.seq}".encode()).digest()
+            self._random = Random(int.from_bytes(seed[:8]))  # noqa: S311 - must be reproducible
+        return self._random
+
+    @property
+    def event_id(self) -> str:
+        """Id of the event that is being handled (in `on_label`: of the event that the label is about)."""
+        return self._cause.subject
+
+    @property
+    def shard(self) -> int:
+        """The shard's number."""
+        return self._batch.shard
+
+    # --- what the agent may do -----------------------------------------------------------------------------
+
+    def propose(
+        self,
+        proposal: Proposal,
+        *,
+        confidence: float = 1.0,
+        reasons: Iterable[Reason | str] = (),
+        expires_in: timedelta = DEFAULT_EXPIRY,
+        on_behalf_of: str | None = None,
+    ) -> str:
+        """Ask for an action; the gate decides. Returns the proposal's id.
+
+        `confidence` is a probability. `reasons` are kept for whoever has to judge or explain. `on_behalf_of`
+        names the person who stands behind it and so can't approve it. Raises `BadInput` where the arguments
+        have no canonical form.
+        """
+        if not 0.0 <= confidence <= 1.0:
+            raise BadInput(f"confidence {confidence} isn't a probability", remedy="give a number from 0 to 1")
+        cause = self._cause
+        ordinal = self._ordinals.get(cause.event_id, 0)
+        pid = proposal_id(self._app, self._agent, cause.event_id, ordinal)
+        arguments = proposal.model_dump(mode="json")
+        kind = proposal.proposal_kind
+        value: dict[str, Any] = {
+            "proposal_id": pid,
+            "app": self._app,
+            "agent": self._agent,
+            "kind": kind,
+            "arguments": arguments,
+            "arguments_digest": arguments_digest(kind, arguments),
+            "confidence": confidence,
+            "reasons": [{"text": r} if isinstance(r, str) else r.model_dump(exclude_defaults=True) for r in reasons],
+            "event_id": cause.event_id,
+            "ordinal": ordinal,
+            "event": {"topic": cause.topic, "partition": cause.partition, "offset": cause.offset},
+            "expires_at": rfc3339(self._batch.clock + expires_in // timedelta(microseconds=1)),
+        }
+        if on_behalf_of is not None:
+            value["on_behalf_of"] = on_behalf_of
+        self._ordinals[cause.event_id] = ordinal + 1
+        self._proposals.append(pid)
+        self._write(names.PROPOSALS, pid.encode(), names.PROPOSAL_V1.encode(), value)
+        return pid
+
+    def publish(self, event: Event) -> None:
+        """Write a typed event to its topic; it goes to the partition that its key chooses."""
+        out = self._out.records
+        cls = type(event)
+        batch = self._batch
+        out.append(
+            Output(
+                topic=cls.event_topic,
+                partition=BY_KEY,
+                key=event.key_bytes(),
+                value=cls.__pydantic_serializer__.to_json(event),
+                ce_id=b"%d-%d-%d" % (batch.shard, batch.seq, len(out)),
+                ce_type=cls.event_type.encode(),
+                traceparent=self._passed_on(),
+            )
+        )
+
+    def send(self, to: str, message: dict[str, Any], *, key: str = "") -> None:
+        """Send a message to another agent by its name, through the bus; `key` chooses the shard."""
+        out = self._out.records
+        batch = self._batch
+        out.append(
+            Output(
+                topic=names.topic(self._app, names.MESSAGES),
+                partition=BY_KEY,
+                key=key.encode() or self._cause.key,
+                value=orjson.dumps({"to": to, "from": self._agent, "message": message}),
+                ce_id=b"%d-%d-%d" % (batch.shard, batch.seq, len(out)),
+                ce_type=names.MESSAGE_V1.encode(),
+                traceparent=self._spanned(),
+            )
+        )
+
+    def remember(self, event: Event, *, features: Any = None, prediction: Any = None) -> None:  # noqa: ARG002 - reads as a sentence
+        """Keep what was known now until the event's label comes: it is handed to `on_label`."""
+        self._state.memory.remember(self._cause.event_id, features, prediction, self._batch.clock)
+
+    def set_timer(self, name: str, at: datetime | timedelta) -> None:
+        """Have `on_timer` called once the shard's clock passes `at`; setting a name again moves it."""
+        due = self._batch.clock + at // timedelta(microseconds=1) if isinstance(at, timedelta) else to_micros(at)
+        self._state.timers.set(name, due, self._cause)
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget a timer; nothing happens where there is none of that name."""
+        self._state.timers.cancel(name)
+
+    def keyed(self, key: str) -> dict[str, Any]:
+        """This shard's state for a key: a dict that is the agent's to change, bounded by count and age."""
+        return self._state.keyed.get(key, self._batch.clock)
+
+    # --- what the fold does with it ------------------------------------------------------------------------
+
+    def start_batch(self, batch: Batch, out: Outputs) -> None:
+        """For the fold: a new batch begins."""
+        self._batch = batch
+        self._out = out
+        self._random = None
+        self._ordinals.clear()
+
+    def start_record(self, cause: Cause) -> list[str]:
+        """For the fold: a new record begins; returns the list that collects the ids of its proposals."""
+        self._cause = cause
+        self._proposals = []
+        return self._proposals
+
+    def _passed_on(self) -> bytes:
+        cause = self._cause
+        if cause.traceparent:
+            return cause.traceparent
+        digest = hashlib.sha256(cause.event_id.encode()).hexdigest()
+        return traceparent(digest[:32], digest[32:48])
+
+    def _spanned(self) -> bytes:
+        """Trace context whose parent is the span that the fold makes for this record."""
+        cause = self._cause
+        parent = parse_traceparent(cause.traceparent)
+        trace_id = parent[0] if parent else trace_id_of(cause.event_id)
+        cause.needs_span = True
+        return traceparent(trace_id, span_id_of(self._stage, cause.event_id))
+
+    def _write(self, topic: str, ce_id: bytes, ce_type: bytes, value: dict[str, Any]) -> None:
+        cause = self._cause
+        self._out.records.append(
+            Output(
+                topic=names.topic(self._app, topic),
+                partition=cause.partition,
+                key=cause.key,
+                value=orjson.dumps(value),
+                ce_id=ce_id,
+                ce_type=ce_type,
+                traceparent=self._spanned(),
+            )
+        )
+
+

@@ -1,0 +1,230 @@
+"""`AgentFold`: one shard of an agent as a pure fold over its topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from rivergate.agents.agent import Agent
+from rivergate.agents.cause import Cause
+from rivergate.agents.context import Context
+from rivergate.agents.memory import EarlyLabel, Remembered
+from rivergate.agents.shard_state import ShardState
+from rivergate.domain import names
+from rivergate.domain.clock import Micros
+from rivergate.domain.errors import RecordFailed
+from rivergate.domain.event import Event, Label
+from rivergate.domain.ids import parse_traceparent, span_id_of, trace_id_of
+from rivergate.domain.record import Record
+from rivergate.domain.span import Span
+from rivergate.ports import Batch, Outputs
+
+Handler = Callable[[Record, int], None]
+
+
+def agent_inputs(app: str, agent: type[Agent]) -> list[str]:
+    """Topics that the agent's stage reads, co-partitioned: its events, labels, messages."""
+    topics = sorted({e.event_topic for e in agent.consumes})
+    if agent.on_label is not Agent.on_label:
+        topics.append(names.topic(app, names.LABELS))
+    if agent.on_message is not Agent.on_message:
+        topics.append(names.topic(app, names.MESSAGES))
+    return topics
+
+
+class AgentFold:
+    """Implements `ports.Fold`. The same object serves the runtime, replays and `AgentTest`."""
+
+    def __init__(self, app: str, agent: type[Agent]) -> None:
+        self._app = app
+        self._kind = agent
+        self._stage = names.agent_stage(agent.name)
+        self._handlers: dict[str, Handler] = {}
+        for event in agent.consumes:
+            on_topic = [e for e in agent.consumes if e.event_topic == event.event_topic]
+            self._handlers[event.event_topic] = self._event_handler(on_topic)
+        self._handlers[names.topic(app, names.LABELS)] = self._on_label_record
+        self._handlers[names.topic(app, names.MESSAGES)] = self._on_message_record
+        self._take(ShardState.new(agent))
+        self._batch: Batch
+        self._out: Outputs
+
+    def _take(self, state: ShardState) -> None:
+        self.state = state
+        self._ctx = Context(self._app, self._kind.name, state)
+
+    # --- ports.Fold ----------------------------------------------------------------------------------------
+
+    def fold(self, batch: Batch, records: Sequence[Record], out: Outputs) -> None:
+        """See `ports.Fold.fold`."""
+        self._batch = batch
+        self._out = out
+        self._ctx.start_batch(batch, out)
+        self.state.memory.expire(batch.clock)
+        self.state.keyed.expire(batch.clock)
+        for name, cause in self.state.timers.take_due(batch.clock):
+            self._call(cause, "timer", lambda name=name: self.state.agent.on_timer(name, self._ctx))
+        handlers = self._handlers
+        index = -1
+        try:
+            for index, record in enumerate(records):  # noqa: B007 - named in the error
+                handlers[record.topic](record, index)
+        except RecordFailed:
+            raise
+        except Exception as e:
+            raise RecordFailed(index, f"{type(e).__name__}: {e}", where=str(records[index].position)) from e
+
+    def next_deadline(self) -> Micros | None:
+        """See `ports.Fold.next_deadline`."""
+        return self.state.timers.next_deadline()
+
+    def dump(self) -> bytes:
+        """See `ports.Fold.dump`."""
+        return self.state.dump()
+
+    def load(self, state: bytes) -> None:
+        """See `ports.Fold.load`."""
+        self._take(ShardState.load(state))
+
+    def digest(self) -> str:
+        """See `ports.Fold.digest`."""
+        return self.state.digest()
+
+    # --- records -------------------------------------------------------------------------------------------
+
+    def _event_handler(self, classes: list[type[Event]]) -> Handler:
+        by_type = {c.event_type: c for c in classes}
+        only = classes[0] if len(classes) == 1 else None
+
+        def handle(record: Record, index: int) -> None:
+            cls = only or by_type.get(record.ce_type)
+            if cls is None:
+                self._out.skip(index, f"ce_type {record.ce_type!r} is none of {', '.join(sorted(by_type))}")
+                return
+            try:
+                event = cls.__pydantic_validator__.validate_json(record.value or b"")
+            except ValueError as e:
+                self._out.skip(index, _first_line_of(e))
+                return
+            event_id = record.event_id
+            cause = Cause(
+                event_id,
+                event_id,
+                record.topic,
+                record.partition,
+                record.offset,
+                record.key,
+                record.header("traceparent") or b"",
+            )
+            self._call(cause, record.topic, lambda: self.state.agent.on_event(event, self._ctx))
+            early = self.state.memory.take_early(event_id) if self.state.memory.early else None
+            if early is not None:
+                self._on_late_truth(cause, event_id, early)
+
+        return handle
+
+    def _on_label_record(self, record: Record, index: int) -> None:
+        value = _json_object(record)
+        event_id = value.get("event_id") if value else None
+        if not isinstance(event_id, str) or value is None or "value" not in value:
+            self._out.skip(index, "a label needs `event_id` and `value`")
+            return
+        pid = value.get("proposal_id")
+        label = EarlyLabel(value["value"], str(value.get("source", "topic")), pid, self._batch.clock)
+        own_id = record.event_id
+        cause = Cause(
+            own_id,
+            event_id,
+            record.topic,
+            record.partition,
+            record.offset,
+            record.key,
+            record.header("traceparent") or b"",
+        )
+        self._on_late_truth(cause, event_id, label)
+
+    def _on_late_truth(self, cause: Cause, event_id: str, label: EarlyLabel) -> None:
+        found: Remembered | None = self.state.memory.label(event_id, label)
+        if found is None:
+            return
+        joined = Label.model_construct(
+            event_id=event_id,
+            value=label.value,
+            source=label.source,
+            features=found.features,
+            prediction=found.prediction,
+            proposal_id=label.proposal_id,
+        )
+        self._call(cause, "label", lambda: self.state.agent.on_label(joined, self._ctx))
+
+    def _on_message_record(self, record: Record, index: int) -> None:
+        value = _json_object(record)
+        if value is None or not isinstance(value.get("message"), dict):
+            self._out.skip(index, "a message needs `to` and `message`")
+            return
+        if value.get("to") != self._kind.name:
+            return
+        own_id = record.event_id
+        cause = Cause(
+            own_id,
+            own_id,
+            record.topic,
+            record.partition,
+            record.offset,
+            record.key,
+            record.header("traceparent") or b"",
+        )
+        self._call(cause, "message", lambda: self.state.agent.on_message(value["message"], self._ctx))
+
+    def _call(self, cause: Cause, what: str, method: Callable[[], None]) -> None:
+        proposals = self._ctx.start_record(cause)
+        started = self._batch.stopwatch()
+        method()
+        if cause.needs_span:
+            self._out.spans.append(self._span(cause, what, proposals, started))
+
+    def _span(self, cause: Cause, what: str, proposals: list[str], started: int) -> Span:
+        parent = parse_traceparent(cause.traceparent)
+        name = self._kind.name
+        attributes: dict[str, Any] = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": name,
+            "gen_ai.agent.id": f"{self._app}/{self._stage}/{self._batch.shard}",
+            "gen_ai.system": "rivergate",
+            "messaging.system": "kafka",
+            "messaging.destination.name": cause.topic,
+            "messaging.destination.partition.id": str(cause.partition),
+            "messaging.kafka.offset": cause.offset,
+            "rivergate.event.id": cause.subject,
+            "rivergate.cause": what,
+        }
+        if proposals:
+            attributes["rivergate.proposal.id"] = proposals[0] if len(proposals) == 1 else proposals
+        return Span(
+            name=f"invoke_agent {name}",
+            trace_id=parent[0] if parent else trace_id_of(cause.event_id),
+            span_id=span_id_of(self._stage, cause.event_id),
+            parent_id=parent[1] if parent else "",
+            start_ns=started,
+            end_ns=self._batch.stopwatch(),
+            attributes=attributes,
+        )
+
+
+def _json_object(record: Record) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(record.value or b"")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _first_line_of(error: ValueError) -> str:
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(x) for x in first["loc"])
+    return f"field {where}: {first['msg']}" if where else str(first["msg"])

@@ -1,0 +1,94 @@
+"""Events that wait for their label, and labels that came before their event: both bounded, both counted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rivergate.domain.clock import Micros
+
+
+class Remembered(NamedTuple):
+    """What was known when the event was handled; `at` is the shard's clock then."""
+
+    features: Any
+    prediction: Any
+    at: Micros
+
+
+class EarlyLabel(NamedTuple):
+    """A label that waits for its event."""
+
+    value: Any
+    source: str
+    proposal_id: str | None
+    at: Micros
+
+
+@dataclass(slots=True)
+class Memory:
+    """Joins late truth to the features of then. The first label of an event binds.
+
+    `limit` and `max_age` bound the remembered events, `early_limit` and `early_max_age` (microseconds) the
+    labels that wait. Counters: `forgotten` events that fell out unlabelled, `expired_labels` labels whose
+    event never came, `repeated` labels of an event that had one.
+    """
+
+    limit: int
+    max_age: Micros
+    early_limit: int
+    early_max_age: Micros
+    events: OrderedDict[str, Remembered | None] = field(default_factory=OrderedDict)
+    early: OrderedDict[str, EarlyLabel] = field(default_factory=OrderedDict)
+    forgotten: int = 0
+    expired_labels: int = 0
+    repeated: int = 0
+
+    def remember(self, event_id: str, features: Any, prediction: Any, now: Micros) -> None:
+        """Keep what was known of an event. Remembering again replaces it, unless its label has come."""
+        if event_id in self.events and self.events[event_id] is None:
+            return
+        self.events[event_id] = Remembered(features, prediction, now)
+        if len(self.events) > self.limit:
+            self._drop_oldest()
+
+    def label(self, event_id: str, label: EarlyLabel) -> Remembered | None:
+        """What was remembered of the label's event; None where it must wait or is a repeat."""
+        if event_id not in self.events:
+            if event_id in self.early:
+                self.repeated += 1
+                return None
+            self.early[event_id] = label
+            if len(self.early) > self.early_limit:
+                self.early.popitem(last=False)
+                self.expired_labels += 1
+            return None
+        found = self.events[event_id]
+        if found is None:
+            self.repeated += 1
+            return None
+        self.events[event_id] = None
+        return found
+
+    def take_early(self, event_id: str) -> EarlyLabel | None:
+        """A label that came before its event, if there is one and the event has been remembered now."""
+        return self.early.pop(event_id, None) if self.events.get(event_id) is not None else None
+
+    def expire(self, now: Micros) -> None:
+        """Forget what is older than the bounds. Called once a batch."""
+        while self.events:
+            oldest = next(iter(self.events.values()))
+            if oldest is not None and now - oldest.at <= self.max_age:
+                break
+            if oldest is None and len(self.events) <= self.limit // 2:
+                break
+            self._drop_oldest()
+        while self.early and now - next(iter(self.early.values())).at > self.early_max_age:
+            self.early.popitem(last=False)
+            self.expired_labels += 1
+
+    def _drop_oldest(self) -> None:
+        _, gone = self.events.popitem(last=False)
+        if gone is not None:
+            self.forgotten += 1

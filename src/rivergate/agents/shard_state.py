@@ -1,0 +1,96 @@
+"""All that a shard of an agent knows, how it is put into a snapshot, and how two of them are compared."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rivergate.agents.agent import Agent
+from rivergate.agents.keyed import KeyedState
+from rivergate.agents.memory import Memory
+from rivergate.agents.timers import Timers
+from rivergate.domain.errors import SnapshotCorrupt
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class ShardState:
+    """The agent's instance (its model included) and what the runtime keeps for it."""
+
+    agent: Agent
+    memory: Memory
+    keyed: KeyedState
+    timers: Timers
+
+    @classmethod
+    def new(cls, agent: type[Agent]) -> ShardState:
+        """The state before the first record."""
+        memory = Memory(
+            agent.remembered_events,
+            agent.remembered_for // _MICROSECOND,
+            agent.early_labels,
+            agent.early_labels_for // _MICROSECOND,
+        )
+        return cls(agent(), memory, KeyedState(agent.keyed_entries, agent.keyed_for // _MICROSECOND), Timers())
+
+    def dump(self) -> bytes:
+        """Pickle, without the unseeded random generators that River's Gaussians carry along."""
+        buffer = io.BytesIO()
+        _StatePickler(buffer, protocol=5).dump(self)
+        return buffer.getvalue()
+
+    @staticmethod
+    def load(content: bytes) -> ShardState:
+        """Inverse of `dump`. Only for bytes whose signature was checked. Raises `SnapshotCorrupt`."""
+        try:
+            state = pickle.loads(content)  # noqa: S301 - signed by us, checked by the caller
+        except Exception as e:
+            raise SnapshotCorrupt(
+                f"the present code can't read the state: {e!r}",
+                remedy="restore the code or the River version it was written with, or let the shard replay the log",
+            ) from e
+        if not isinstance(state, ShardState):
+            raise SnapshotCorrupt(f"holds a {type(state).__name__}, not an agent's state")
+        return state
+
+    def digest(self) -> str:
+        """Hex SHA-256 of a canonical pickle: equal states, equal digests, whichever way they came about."""
+        buffer = io.BytesIO()
+        _DigestPickler(buffer, protocol=5).dump(pickle.loads(self.dump()))  # noqa: S301 - our own bytes
+        return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _without_generator(obj: Any) -> Any:
+    """River's `proba` distributions hold `_rng`, seeded or not; an unseeded one isn't state (made anew on load)."""
+    kind = type(obj)
+    if kind.__module__.startswith("river.proba") and getattr(obj, "seed", 0) is None and "_rng" in vars(obj):
+        state = {k: v for k, v in vars(obj).items() if k != "_rng"}
+        return _restore_without_generator, (kind, state)
+    return NotImplemented
+
+
+def _restore_without_generator(kind: type[Any], state: dict[str, Any]) -> Any:
+    fresh = kind()
+    vars(fresh).update(state)
+    return fresh
+
+
+class _StatePickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        return _without_generator(obj)
+
+
+class _DigestPickler(pickle._Pickler):  # type: ignore[misc, name-defined] # noqa: SLF001 - the C one can't leave texts out of its memo
+    """Writes equal texts equally: whether two equal strings are one object depends on how the state came about."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return _without_generator(obj)
+
+    def memoize(self, obj: Any) -> None:
+        if not isinstance(obj, str | bytes):
+            super().memoize(obj)
