@@ -35,11 +35,15 @@ class Batch:
 
 @dataclass(slots=True)
 class Outputs:
-    """What one commit is going to write, in order. `skipped` are (index in the batch, reason)."""
+    """What one commit is going to write, in order. `skipped` are (index in the batch, reason).
+
+    A value longer than `limit_bytes` can't be written: whoever makes it must check.
+    """
 
     records: list[Output] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    limit_bytes: int = 900_000
 
     def skip(self, index: int, reason: str) -> None:
         """The record can't be decoded: it goes to the dead letters and never reached the state."""

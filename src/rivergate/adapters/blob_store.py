@@ -1,0 +1,59 @@
+"""`ports.Blobs` over fsspec: a local folder, or any object store by URL."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import fsspec
+
+from rivergate.domain.errors import ConfigError
+
+
+class FsspecBlobs:
+    """Blobs below a URL (`file:///var/lib/x`, `s3://bucket/prefix`, a plain path). Any thread."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as e:
+            raise ConfigError(f"no blob store at {url!r}: {e}", remedy="name a folder or an URL that fsspec knows") from e
+        self._local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store durably and atomically: on a local disk written aside, synced, renamed."""
+        path = f"{self._root}/{name}"
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not self._local:
+            self._fs.pipe_file(path, content)
+            return
+        aside = f"{path}.{uuid.uuid4().hex}.part"
+        with open(aside, "wb") as f:  # noqa: PTH123 - fsspec's paths are texts
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(aside, path)  # noqa: PTH105 - fsspec's paths are texts
+
+    def get(self, name: str) -> bytes:
+        """The bytes. Raises `KeyError`."""
+        try:
+            found: bytes = self._fs.cat_file(f"{self._root}/{name}")
+        except FileNotFoundError as e:
+            raise KeyError(name) from e
+        return found
+
+    def names(self, prefix: str) -> list[str]:
+        """Names below a prefix, sorted."""
+        try:
+            found = self._fs.find(f"{self._root}/{prefix}")
+        except FileNotFoundError:
+            return []
+        start = len(str(self._root)) + 1
+        return sorted(str(path)[start:] for path in found if not str(path).endswith(".part"))
+
+    def delete(self, name: str) -> None:
+        """Remove; nothing happens where there is none."""
+        try:
+            self._fs.rm_file(f"{self._root}/{name}")
+        except FileNotFoundError:
+            return

@@ -1,0 +1,185 @@
+"""`ports.ShardLog` on confluent-kafka: one shard's transactional producer and consumer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from rivergate.adapters import kafka_settings
+from rivergate.adapters.kafka_errors import transaction_error, translated
+from rivergate.adapters.kafka_tail import last_committed, poll_records
+from rivergate.domain.errors import Fenced, RivergateError, TransactionAborted
+from rivergate.domain.record import BY_KEY, Headers, Record
+from rivergate.domain.record import TopicPartition as Partition
+from rivergate.kernel.shard import ShardSpec
+
+INIT_S = 30.0
+COMMIT_S = 10.0
+METADATA_S = 15.0
+
+
+class KafkaShardLog:
+    """See `ports.ShardLog` for the contract."""
+
+    def __init__(self, bootstrap: str, spec: ShardSpec, security: Mapping[str, str] | None = None) -> None:
+        self._bootstrap = bootstrap
+        self._spec = spec
+        self._security = security
+        self._consumer = Consumer(kafka_settings.consumer(bootstrap, spec.group, security))
+        self._producer: Producer | None = None
+        self._journal_topic, self._journal_partition = spec.journal
+        self._appended = (-1, 0)
+
+    # --- session -------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Fence the previous owner."""
+        settings = kafka_settings.transactional(self._bootstrap, self._spec.transactional_id, self._security)
+        producer = Producer(settings)
+        try:
+            producer.init_transactions(INIT_S)
+        except KafkaException as e:
+            raise translated(e, f"taking over {self._spec.name}", self._bootstrap) from e
+        self._producer = producer
+
+    def recycle(self) -> None:
+        """Destroy the producer and fence anew; what it had in flight is aborted by the broker."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+        self.open()
+
+    def close(self) -> None:
+        """Give up the session."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+        with contextlib.suppress(RuntimeError, KafkaException):
+            self._consumer.close()
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def journal_tail(self) -> tuple[bytes, int] | None:
+        """The newest committed record of the shard's journal."""
+        found = last_committed(self._consumer, self._journal_topic, self._journal_partition, self._bootstrap)
+        return None if found is None else (found.value or b"", found.offset)
+
+    def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str] | None]:
+        """Committed offsets of the stage's group; waits until no transaction is pending on them."""
+        if not partitions:
+            return {}
+        try:
+            got = self._consumer.committed([TopicPartition(t, p) for t, p in partitions], timeout=METADATA_S)
+        except KafkaException as e:
+            raise translated(e, f"reading the offsets of {self._spec.group}", self._bootstrap) from e
+        return {
+            (x.topic, x.partition): None if x.offset == OFFSET_INVALID else (x.offset, x.metadata or "") for x in got
+        }
+
+    def watermarks(self, partition: Partition) -> tuple[int, int]:
+        """Low and high watermark."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_S)
+        except KafkaException as e:
+            raise translated(e, f"looking at {partition[0]}/{partition[1]}", self._bootstrap) from e
+        return low, high
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        """Assign exactly these partitions from these offsets on."""
+        self._consumer.assign([TopicPartition(t, p, o) for (t, p), o in positions.items()])
+
+    def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
+        """Up to `limit` committed records."""
+        return poll_records(self._consumer, limit, wait_s, self._bootstrap)
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin the transaction."""
+        self._appended = (-1, 0)
+        try:
+            self._live().begin_transaction()
+        except KafkaException as e:
+            raise self._failed(e, "beginning a transaction") from e
+
+    def write(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Write one record. A full queue is waited for, which is the backpressure of the broker."""
+        producer = self._live()
+        while True:
+            try:
+                if partition == BY_KEY:
+                    producer.produce(topic, value, key, headers=headers)
+                else:
+                    producer.produce(topic, value, key, partition, headers=headers)
+            except BufferError:
+                producer.poll(0.05)
+            except KafkaException as e:
+                raise self._failed(e, f"writing to {topic}") from e
+            else:
+                return
+
+    def write_journal(self, value: bytes) -> None:
+        """Write the commit record; its delivery report is the one that is kept."""
+        producer = self._live()
+        while True:
+            try:
+                producer.produce(
+                    self._journal_topic, value, partition=self._journal_partition, on_delivery=self._journal_delivered
+                )
+            except BufferError:
+                producer.poll(0.05)
+            except KafkaException as e:
+                raise self._failed(e, "writing the commit record") from e
+            else:
+                return
+
+    def _journal_delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._appended = (message.offset() or 0, message.timestamp()[1])
+
+    def journal_appended(self) -> tuple[int, int]:
+        """(offset, append time in ms) of the newest commit record."""
+        if self._appended[0] < 0:
+            self._live().poll(0)
+        if self._appended[0] < 0:
+            self._live().flush(COMMIT_S)
+        return self._appended
+
+    def send_offsets(self, offsets: Mapping[Partition, int], metadata: str) -> None:
+        """Input offsets of the transaction. The group has no members: the transactional id is the fence."""
+        batch = [TopicPartition(t, p, o, metadata) for (t, p), o in offsets.items()]
+        try:
+            self._live().send_offsets_to_transaction(batch, self._consumer.consumer_group_metadata(), COMMIT_S)
+        except KafkaException as e:
+            raise self._failed(e, "sending offsets") from e
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        try:
+            self._live().commit_transaction(COMMIT_S)
+        except KafkaException as e:
+            raise self._failed(e, "committing") from e
+
+    def abort(self) -> None:
+        """Abort the transaction."""
+        try:
+            self._live().abort_transaction(COMMIT_S)
+        except KafkaException as e:
+            raise transaction_error(e, "aborting") from e
+
+    def _failed(self, e: KafkaException, doing: str) -> RivergateError:
+        """What to raise; a transaction that has to be aborted is aborted here, so that the next may begin."""
+        error = transaction_error(e, doing)
+        if isinstance(error, TransactionAborted):
+            try:
+                self.abort()
+            except RivergateError as abort_failed:
+                return abort_failed
+        return error
+
+    def _live(self) -> Producer:
+        if self._producer is None:
+            raise Fenced(f"the session of {self._spec.name} is closed")
+        return self._producer

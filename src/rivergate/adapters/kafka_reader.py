@@ -1,0 +1,128 @@
+"""`ports.LogReader` on confluent-kafka: committed records by range, for recovery and replay."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from rivergate.adapters import kafka_settings
+from rivergate.adapters.kafka_errors import translated
+from rivergate.domain.errors import BrokerUnavailable, RivergateError
+from rivergate.domain.record import Record
+from rivergate.domain.record import TopicPartition as Partition
+
+SILENCE_S = 30.0
+BUFFERED = 20_000
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What has been fetched of one partition: records in order, and the offset that fetching has passed."""
+
+    records: deque[Record] = field(default_factory=deque)
+    passed: int = 0
+    paused: bool = False
+
+
+class KafkaReader:
+    """See `ports.LogReader`. One consumer serves all partitions; those that run ahead are paused."""
+
+    def __init__(self, bootstrap: str, name: str, security: Mapping[str, str] | None = None) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = Consumer(kafka_settings.consumer(bootstrap, name, security))
+        self._streams: dict[Partition, _Stream] = {}
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """Committed records with `start <= offset < end`."""
+        stream = self._stream(topic, partition, start)
+        while True:
+            while stream.records:
+                record = stream.records[0]
+                if record.offset >= end:
+                    return
+                stream.records.popleft()
+                if record.offset >= start:
+                    yield record
+            if stream.passed >= end:
+                return
+            self._fetch(topic, partition)
+
+    def scan(self, topic: str, partition: int, start: int = 0) -> Iterator[Record]:
+        """All committed records from `start` to the end as of now."""
+        low, high = self._watermarks(topic, partition)
+        yield from self.read(topic, partition, max(low, start), high)
+
+    def close(self) -> None:
+        """Release the connections."""
+        with contextlib.suppress(RuntimeError, KafkaException):
+            self._consumer.close()
+
+    def _stream(self, topic: str, partition: int, start: int) -> _Stream:
+        stream = self._streams.get((topic, partition))
+        fetched_from = stream.records[0].offset if stream and stream.records else (stream.passed if stream else -1)
+        if stream is not None and fetched_from <= start <= stream.passed + BUFFERED:
+            return stream
+        if stream is not None and stream.passed <= start and not stream.records:
+            return stream
+        low, _ = self._watermarks(topic, partition)
+        if start < low:
+            raise RivergateError(
+                f"{topic}/{partition} no longer has offset {start}: retention has removed everything before {low}",
+                where=self._bootstrap,
+                remedy="keep a newer snapshot, or raise the topic's retention",
+            )
+        stream = self._streams[topic, partition] = _Stream(passed=start)
+        if self._is_assigned(topic, partition):
+            self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+        self._consumer.incremental_assign([TopicPartition(topic, partition, start)])
+        return stream
+
+    def _is_assigned(self, topic: str, partition: int) -> bool:
+        return any((x.topic, x.partition) == (topic, partition) for x in self._consumer.assignment())
+
+    def _fetch(self, topic: str, partition: int) -> None:
+        wanted = self._streams[topic, partition]
+        if wanted.paused:
+            self._consumer.resume([TopicPartition(topic, partition)])
+            wanted.paused = False
+        before = wanted.passed
+        deadline = time.monotonic() + SILENCE_S
+        while wanted.passed == before:
+            for m in self._consumer.consume(5000, 0.5):
+                self._take(m)
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(
+                    f"{topic}/{partition} gave nothing after offset {before} for {SILENCE_S:.0f} s",
+                    where=self._bootstrap,
+                    remedy="see whether the broker runs; a transaction left open holds readers back until it times out",
+                )
+
+    def _take(self, m: object) -> None:
+        error = m.error()  # type: ignore[attr-defined]
+        topic, partition, offset = m.topic(), m.partition(), m.offset()  # type: ignore[attr-defined]
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                stream = self._streams.get((topic, partition))
+                if stream is not None:
+                    stream.passed = max(stream.passed, offset)
+            elif error.code() not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
+                raise translated(KafkaException(error), "reading", self._bootstrap)
+            return
+        stream = self._streams[topic, partition]
+        stream.records.append(Record(topic, partition, offset, m.key(), m.value(), m.headers()))  # type: ignore[attr-defined]
+        stream.passed = offset + 1
+        if len(stream.records) > BUFFERED and not stream.paused:
+            self._consumer.pause([TopicPartition(topic, partition)])
+            stream.paused = True
+
+    def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=15.0)
+        except KafkaException as e:
+            raise translated(e, f"looking at {topic}/{partition}", self._bootstrap) from e
+        return low, high

@@ -1,0 +1,52 @@
+"""Settings of our Kafka clients, each with the reason that a measurement gave for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+_LOG = logging.getLogger("rivergate.kafka")
+
+
+def common(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What every client has. librdkafka's own lines go to our log, never onto a user's terminal."""
+    return {"bootstrap.servers": bootstrap, "logger": _LOG, "log_level": 4, **(security or {})}
+
+
+def consumer(bootstrap: str, group: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A consumer of committed data that is assigned by hand and commits nothing by itself."""
+    return common(bootstrap, security) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 20,
+        "fetch.queue.backoff.ms": 5,  # the default of a second stalls a fast reader
+        "queued.min.messages": 20_000,
+        "queued.max.messages.kbytes": 16_384,
+    }
+
+
+def producer(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """An idempotent producer; keys go where Kafka's own default partitioner sends them."""
+    return common(bootstrap, security) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "retry.backoff.ms": 10,  # the default of 100 is what a commit waits for after a concurrent one
+        "queue.buffering.max.messages": 500_000,
+    }
+
+
+def transactional(bootstrap: str, transactional_id: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The shard's producer. A hung transaction stalls every reader, so the broker ends it after ten seconds."""
+    return producer(bootstrap, security) | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": 10_000,
+        "message.timeout.ms": 9_000,
+    }

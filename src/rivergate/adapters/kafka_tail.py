@@ -1,0 +1,115 @@
+"""Following topics as committed data: polling, the last record of a partition, and `ports.Tail`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from rivergate.adapters import kafka_settings
+from rivergate.adapters.kafka_errors import translated
+from rivergate.domain.errors import BrokerUnavailable, RivergateError, UnknownTopic
+from rivergate.domain.record import Record
+from rivergate.domain.record import TopicPartition as Partition
+
+METADATA_S = 15.0
+_PARTITION_EOF = KafkaError._PARTITION_EOF
+_RETRIED_INSIDE = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+
+
+def poll_records(consumer: Consumer, limit: int, wait_s: float, bootstrap: str) -> list[Record]:
+    """Wait up to `wait_s` for a first record, then take what has been fetched, up to `limit`."""
+    messages = consumer.consume(1, wait_s)
+    if not messages:
+        return []
+    if limit > 1:
+        messages += consumer.consume(limit - 1, 0)
+    records = []
+    for m in messages:
+        error = m.error()
+        if error is None:
+            records.append(
+                Record(m.topic() or "", m.partition() or 0, m.offset() or 0, m.key(), m.value(), m.headers())
+            )
+        elif error.code() != _PARTITION_EOF and error.code() not in _RETRIED_INSIDE:
+            raise translated(KafkaException(error), "reading", bootstrap)
+    return records
+
+
+def last_committed(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Record | None:
+    """The newest committed record of a partition: looks back in growing steps past markers and aborted records."""
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=METADATA_S)
+    except KafkaException as e:
+        raise translated(e, f"looking at {topic}/{partition}", bootstrap) from e
+    step, end = 16, high
+    while end > low:
+        start = max(low, end - step)
+        found = _last_between(consumer, topic, partition, start, bootstrap)
+        if found is not None:
+            return found
+        end, step = start, step * 4
+    return None
+
+
+def _last_between(consumer: Consumer, topic: str, partition: int, start: int, bootstrap: str) -> Record | None:
+    """The last committed record from `start` to the partition's end."""
+    consumer.assign([TopicPartition(topic, partition, start)])
+    last: Record | None = None
+    deadline = time.monotonic() + METADATA_S
+    while time.monotonic() < deadline:
+        for m in consumer.consume(500, 1.0):
+            error = m.error()
+            if error is None:
+                last = Record(topic, partition, m.offset() or 0, m.key(), m.value(), m.headers())
+            elif error.code() == _PARTITION_EOF:
+                consumer.unassign()
+                return last
+            elif error.code() not in _RETRIED_INSIDE:
+                raise translated(KafkaException(error), f"reading {topic}/{partition}", bootstrap)
+    raise BrokerUnavailable(f"the end of {topic}/{partition} wasn't reached within {METADATA_S:.0f} s", where=bootstrap)
+
+
+class KafkaTail:
+    """See `ports.Tail` for the contract."""
+
+    def __init__(self, bootstrap: str, name: str, security: Mapping[str, str] | None = None) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = Consumer(kafka_settings.consumer(bootstrap, name, security))
+
+    def watermarks(self, partition: Partition) -> tuple[int, int]:
+        """Low and high watermark."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_S)
+        except KafkaException as e:
+            raise translated(e, f"looking at {partition[0]}/{partition[1]}", self._bootstrap) from e
+        return low, high
+
+    def partitions(self, topic: str) -> Sequence[Partition]:
+        """The topic's partitions."""
+        try:
+            found = self._consumer.list_topics(topic, timeout=METADATA_S).topics[topic]
+        except KafkaException as e:
+            raise translated(e, f"looking for topic {topic}", self._bootstrap) from e
+        if found.error is not None or not found.partitions:
+            raise UnknownTopic(f"no topic {topic!r}", where=self._bootstrap, remedy="create it with `rivergate topics apply`")
+        return [(topic, p) for p in sorted(found.partitions)]
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        """Assign exactly these partitions from these offsets on."""
+        self._consumer.assign([TopicPartition(t, p, o) for (t, p), o in positions.items()])
+
+    def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
+        """Up to `limit` committed records."""
+        return poll_records(self._consumer, limit, wait_s, self._bootstrap)
+
+    def last(self, partition: Partition) -> Record | None:
+        """The newest committed record of a partition. Replaces the assignment."""
+        return last_committed(self._consumer, *partition, self._bootstrap)
+
+    def close(self) -> None:
+        """Release the connections."""
+        with contextlib.suppress(RuntimeError, KafkaException, RivergateError):
+            self._consumer.close()

@@ -1,0 +1,1 @@
+"""Everything that consumes the log: transactor (log → log), sink (log → database), performer (log → world)."""

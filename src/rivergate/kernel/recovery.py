@@ -1,0 +1,151 @@
+"""Recovery: newest snapshot, then the recorded ranges folded again with outputs muted, checked against the chain."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from rivergate.domain.clock import parse_rfc3339
+from rivergate.domain.errors import ReplayMismatch, ShardParked, SnapshotCorrupt
+from rivergate.domain.journal import CommitRecord, SnapshotRef
+from rivergate.domain.record import Record
+from rivergate.kernel.commit import dead_letter, prepare
+from rivergate.kernel.shard import ShardSpec, Standing
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.ports import Batch, Fold, LogReader, Outputs
+
+_LOG = logging.getLogger("rivergate.kernel")
+
+Progress = Callable[[int, int], None]
+"""Called with (commits replayed, commits in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A shard's state as of its newest commit. `replayed` commits were folded again to get there."""
+
+    fold: Fold
+    standing: Standing
+    replayed: int = 0
+
+
+def silent(done: int, total: int) -> None:
+    """No progress is shown."""
+
+
+def recover(
+    spec: ShardSpec,
+    newest: tuple[CommitRecord, int] | None,
+    snapshots: SnapshotStore,
+    reader: LogReader,
+    make_fold: Callable[[], Fold],
+    progress: Progress = silent,
+) -> Recovered:
+    """State and standing after the journal's newest record (`newest` with its offset), or a fresh shard's.
+
+    A snapshot that doesn't hold is passed over for an older one, and said; without any the whole journal is
+    replayed. Raises `ShardParked` where the code has changed and nobody accepted it, or where a replay gives
+    something else than recorded.
+    """
+    if newest is None:
+        return Recovered(make_fold(), Standing())
+    record, offset = newest
+    fold, standing = _from_snapshot(spec, record, snapshots, make_fold)
+    changed = record.code != spec.code and standing.seq <= record.seq
+    if changed and spec.accept_new_code is None:
+        raise ShardParked(
+            f"{spec.name} was last run by other code ({record.code[:12]}, now {spec.code[:12]}) and has no snapshot "
+            f"of its newest commit {record.seq}",
+            remedy="stop the old code with a drain (SIGTERM) first, or start with --accept-new-code WHO:WHY",
+        )
+    total = record.seq + 1 - standing.seq
+    done = 0
+    for recorded, at in _journal(spec, reader, standing.journal_offset + 1, offset):
+        if recorded.seq < standing.seq:
+            continue
+        try:
+            standing = fold_again(spec, recorded, at, fold, standing, reader, check=not changed)
+        except ReplayMismatch as e:
+            raise ShardParked(e.what, where=e.where, remedy=e.remedy) from e
+        done += 1
+        progress(done, total)
+    if standing.seq != record.seq + 1:
+        raise ShardParked(
+            f"{spec.name}: the journal has no records from {standing.seq} to {record.seq}",
+            remedy="restore the journal topic, or a snapshot that is newer than the gap",
+        )
+    return Recovered(fold, replace(standing, snapshot=record.snapshot), done)
+
+
+def fold_again(
+    spec: ShardSpec,
+    recorded: CommitRecord,
+    journal_offset: int,
+    fold: Fold,
+    standing: Standing,
+    reader: LogReader,
+    *,
+    check: bool = True,
+) -> Standing:
+    """Fold one recorded commit with outputs muted; returns the standing after it.
+
+    With `check` the outputs must hash to what the journal says. Raises `ReplayMismatch`.
+    """
+    skipped = set(recorded.skipped)
+    handled: list[Record] = []
+    letters: list[Record] = []
+    for r in recorded.ranges:
+        for read in reader.read(r.topic, r.partition, r.start, r.end):
+            (letters if read.position in skipped else handled).append(read)
+    out = Outputs()
+    clock = parse_rfc3339(recorded.clock)
+    fold.fold(Batch(spec.app, spec.stage, spec.shard, recorded.seq, clock, lambda: 0), handled, out)
+    if check:
+        outputs = [*out.records, *(dead_letter(spec, r, "") for r in letters)]
+        again = prepare(
+            replace(spec, code=recorded.code),
+            standing,
+            clock=clock,
+            ranges=recorded.ranges,
+            outputs=outputs,
+            skipped=recorded.skipped,
+        ).record
+        if again.digest != recorded.digest:
+            raise ReplayMismatch(
+                f"folding commit {recorded.seq} of {spec.name} again gives {again.digest[:12]}, the journal says "
+                f"{recorded.digest[:12]} (outputs {again.outputs}, recorded {recorded.outputs})",
+                where=f"{spec.journal[0]}/{spec.shard}/{journal_offset}",
+                remedy="something in the agent isn't deterministic (time, randomness, hash order, outside data)",
+            )
+    return standing.after(recorded, journal_offset)
+
+
+def _from_snapshot(
+    spec: ShardSpec, newest: CommitRecord, snapshots: SnapshotStore, make_fold: Callable[[], Fold]
+) -> tuple[Fold, Standing]:
+    for ref in _candidates(newest, snapshots):
+        try:
+            snapshot = snapshots.get(ref)
+            fold = make_fold()
+            fold.load(snapshot.state)
+        except SnapshotCorrupt as e:
+            _LOG.warning("snapshot %s of %s: %s", ref.digest[:12], spec.name, e)
+            continue
+        return fold, replace(snapshot.standing, snapshot=ref)
+    return make_fold(), Standing()
+
+
+def _candidates(newest: CommitRecord, snapshots: SnapshotStore) -> Iterator[SnapshotRef]:
+    if newest.snapshot is None:
+        return
+    yield newest.snapshot
+    yield from snapshots.older_than(newest.snapshot.seq)
+
+
+def _journal(spec: ShardSpec, reader: LogReader, start: int, newest: int) -> Iterator[tuple[CommitRecord, int]]:
+    topic, partition = spec.journal
+    if start > newest:
+        return
+    for r in reader.read(topic, partition, start, newest + 1):
+        yield CommitRecord.from_json(r.value or b"", str(r.position)), r.offset

@@ -1,0 +1,100 @@
+"""What a shard is, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from rivergate.domain import names
+from rivergate.domain.clock import Micros, parse_rfc3339
+from rivergate.domain.ids import ZERO_DIGEST
+from rivergate.domain.journal import CommitRecord, Range, SnapshotRef
+from rivergate.domain.record import Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """A shard as the supervisor assigns it. `inputs` include every partition of the `broadcast` topics.
+
+    `code` is the digest of the code that folds; `worker` names the incarnation that owns the shard;
+    `accept_new_code` (who, why) lets other code than the journal's go on.
+    """
+
+    app: str
+    stage: str
+    shard: int
+    inputs: tuple[TopicPartition, ...]
+    code: str
+    worker: str
+    broadcast: tuple[str, ...] = ()
+    accept_new_code: dict[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """`stage/shard`."""
+        return f"{self.stage}/{self.shard}"
+
+    @property
+    def journal(self) -> TopicPartition:
+        """The partition of the shard's journal."""
+        return names.journal_topic(self.app, self.stage), self.shard
+
+    @property
+    def group(self) -> str:
+        """Consumer group that the stage's offsets are committed to."""
+        return f"{self.app}.{self.stage}"
+
+    @property
+    def transactional_id(self) -> str:
+        """The one fence of the shard."""
+        return f"{self.app}.{self.stage}.{self.shard}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a shard stands after its newest commit. `seq` is that of the next commit."""
+
+    seq: int = 0
+    epoch: int = 0
+    clock: Micros = 0
+    digest: str = ZERO_DIGEST
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+    snapshot: SnapshotRef | None = None
+    journal_offset: int = -1
+
+    def after(self, record: CommitRecord, journal_offset: int) -> Standing:
+        """Where it stands once `record` is committed (at this offset of the journal)."""
+        positions = dict(self.positions)
+        for r in record.ranges:
+            positions[r.topic, r.partition] = r.end
+        return replace(
+            self,
+            seq=record.seq + 1,
+            epoch=record.epoch,
+            clock=parse_rfc3339(record.clock),
+            digest=record.digest,
+            positions=positions,
+            snapshot=record.snapshot,
+            journal_offset=journal_offset,
+        )
+
+
+def in_order(records: Sequence[Record], first: Iterable[str] = ()) -> tuple[list[Record], list[Range]]:
+    """The batch regrouped by partition, and the ranges that say so: the order in which it is folded.
+
+    Broadcast topics (`first`) come first, then partitions in the order of their first record.
+    """
+    groups: dict[TopicPartition, list[Record]] = {}
+    for r in records:
+        tp = (r[0], r[1])
+        group = groups.get(tp)
+        if group is None:
+            groups[tp] = [r]
+        else:
+            group.append(r)
+    ahead = set(first)
+    order = sorted(groups, key=lambda tp: tp[0] not in ahead) if ahead else list(groups)
+    ranges = [Range(t, p, groups[t, p][0].offset, groups[t, p][-1].offset + 1) for t, p in order]
+    if len(order) == 1:
+        return groups[order[0]], ranges
+    return [r for tp in order for r in groups[tp]], ranges

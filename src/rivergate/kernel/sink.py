@@ -1,0 +1,85 @@
+"""Sink (log → database): follows topics as committed data and keeps its place in the database itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from rivergate.domain.errors import RivergateError
+from rivergate.domain.record import TopicPartition
+from rivergate.ports import Sink, Tail
+
+_LOG = logging.getLogger("rivergate.kernel")
+
+BATCH = 2000
+WAIT_S = 0.2
+RETRY_S = 1.0
+
+
+class SinkDriver:
+    """Feeds one sink. `run` belongs to one thread; `caught_up` and `lag` may be asked from any other.
+
+    A failure of the broker or the database is tried again for ever, from the position that the database has:
+    records are neither lost nor stored twice. `stop` ends `run` within about a second.
+    """
+
+    def __init__(self, tail: Tail, sink: Sink, topics: Sequence[str], *, on_batch: Callable[[int], None] | None = None) -> None:
+        self._tail = tail
+        self._sink = sink
+        self._topics = topics
+        self._on_batch = on_batch
+        self._at: dict[TopicPartition, int] = {}
+        self._caught_up = threading.Event()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that was there at the start has been stored."""
+        return self._caught_up.is_set()
+
+    def wait_until_caught_up(self, timeout_s: float) -> bool:
+        """Wait for `caught_up`; False if it didn't come in time."""
+        return self._caught_up.wait(timeout_s)
+
+    def run(self, stop: threading.Event) -> None:
+        """Store until `stop` is set."""
+        while not stop.is_set():
+            try:
+                goal = self._start()
+                while not stop.is_set():
+                    self._store_one_batch()
+                    if not self._caught_up.is_set() and all(self._at.get(tp, 0) >= at for tp, at in goal.items()):
+                        self._caught_up.set()
+            except RivergateError as e:
+                if not e.retryable:
+                    raise
+                _LOG.warning("sink waits and tries again: %s", e)
+                stop.wait(RETRY_S)
+        self._tail.close()
+
+    def _start(self) -> dict[TopicPartition, int]:
+        stored = self._sink.positions()
+        goal = {}
+        for topic in self._topics:
+            for tp in self._tail.partitions(topic):
+                low, high = self._tail.watermarks(tp)
+                self._at[tp] = max(low, stored.get(tp, low))
+                goal[tp] = high
+        self._tail.seek(self._at)
+        return {tp: at for tp, at in goal.items() if at > self._at[tp]}
+
+    def _store_one_batch(self) -> None:
+        records = self._tail.poll(BATCH, WAIT_S)
+        if not records:
+            self._reached_end()
+            return
+        self._sink.write(records)
+        for r in records:
+            self._at[r.topic, r.partition] = r.offset + 1
+        if self._on_batch is not None:
+            self._on_batch(len(records))
+
+    def _reached_end(self) -> None:
+        """Nothing came: what lies between our place and the end are transaction markers."""
+        if not self._caught_up.is_set():
+            self._caught_up.set()

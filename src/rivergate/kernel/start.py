@@ -1,0 +1,55 @@
+"""What has to agree before a shard consumes: journal, committed offsets, and the log itself."""
+
+from __future__ import annotations
+
+from rivergate.domain.errors import ShardParked
+from rivergate.domain.journal import CommitRecord
+from rivergate.domain.record import TopicPartition
+from rivergate.kernel.shard import ShardSpec, Standing
+from rivergate.ports import ShardLog
+
+
+def newest_commit(log: ShardLog, spec: ShardSpec) -> tuple[CommitRecord, int] | None:
+    """The newest record of the shard's journal and its offset. Only after the predecessor has been fenced."""
+    tail = log.journal_tail()
+    if tail is None:
+        return None
+    raw, offset = tail
+    return CommitRecord.from_json(raw, f"{spec.journal[0]}/{spec.shard}/{offset}"), offset
+
+
+def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[TopicPartition, int]:
+    """Where to read on. The journal is the authority: a missing committed offset is restored from it by the next
+    commit, a differing one stops the shard. Raises `ShardParked`.
+    """
+    own = [tp for tp in spec.inputs if tp[0] not in spec.broadcast]
+    committed = log.committed(own)
+    positions = {}
+    for tp in spec.inputs:
+        low, high = log.watermarks(tp)
+        at = standing.positions.get(tp, low)
+        _check_watermarks(spec, tp, at, low, high)
+        found = committed.get(tp)
+        recorded = standing.positions.get(tp)
+        if found is not None and found[0] != recorded:
+            raise ShardParked(
+                f"{spec.name}: group {spec.group} has committed {tp[0]}/{tp[1]} up to {found[0]}, the journal "
+                f"{'nothing of it' if recorded is None else f'up to {recorded}'}",
+                remedy=f"somebody moved the group's offsets: delete them (`kafka-consumer-groups --delete-offsets "
+                f"--group {spec.group} --topic {tp[0]}`), and the shard goes on from its journal",
+            )
+        positions[tp] = at
+    return positions
+
+
+def _check_watermarks(spec: ShardSpec, tp: TopicPartition, at: int, low: int, high: int) -> None:
+    if at > high:
+        raise ShardParked(
+            f"{spec.name} has read {tp[0]}/{tp[1]} up to {at}, but the log ends at {high}: this is another log",
+            remedy="point the app at the broker (or the restored topics) that its journal belongs to",
+        )
+    if at < low:
+        raise ShardParked(
+            f"{spec.name} has read {tp[0]}/{tp[1]} up to {at}, but retention has removed everything before {low}",
+            remedy="raise the topic's retention; to go on without the lost records, start the app under a new name",
+        )

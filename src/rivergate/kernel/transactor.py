@@ -1,0 +1,234 @@
+"""Transactor (log → log): reads a batch, folds it, commits it with everything that belongs to it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rivergate.audit.otlp import SpanEncoder
+from rivergate.domain.clock import Micros, rfc3339
+from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
+from rivergate.domain.journal import CommitRecord, Range
+from rivergate.domain.record import Record
+from rivergate.kernel import batch_span
+from rivergate.kernel.commit import Hook, commit, dead_letter, no_hook, prepare
+from rivergate.kernel.recovery import Progress, recover, silent
+from rivergate.kernel.shard import ShardSpec, Standing, in_order
+from rivergate.kernel.snapshots import Snapshot, SnapshotStore
+from rivergate.kernel.start import check_positions, newest_commit
+from rivergate.ports import Batch, Clock, Fold, LogReader, Outputs, ShardLog
+
+_LOG = logging.getLogger("rivergate.kernel")
+
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a shard's loop. Times in seconds."""
+
+    batch: int = 1000
+    wait_s: float = 0.1
+    rebuilds_a_minute: int = 20
+    replay_s: float = 1.0
+    snapshot_share: float = 0.05
+    clock_ahead_s: float = 60.0
+    output_bytes: int = 900_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a transactor works with beside its log: all of it injected."""
+
+    snapshots: SnapshotStore
+    reader: Callable[[], LogReader]
+    encoder: SpanEncoder
+    clock: Clock
+    versions: dict[str, str]
+    hook: Hook = no_hook
+    progress: Progress = silent
+
+
+class Transactor:
+    """One shard's loop. All methods are called from one thread.
+
+    `open` fences the previous owner and rebuilds the state; `step` does at most one commit; `drain` leaves a
+    snapshot behind. After `Fenced` or `ShardParked` the object is of no further use but to be closed; every
+    other failure is handled inside by rebuilding from the log.
+    """
+
+    def __init__(self, spec: ShardSpec, log: ShardLog, make_fold: Callable[[], Fold], tools: Tools, limits: Limits) -> None:
+        self.spec = spec
+        self._log = log
+        self._make_fold = make_fold
+        self._tools = tools
+        self._limits = limits
+        self._fold = make_fold()
+        self.standing = Standing()
+        self._rebuilds: deque[float] = deque()
+        self._folded_s = 0.0
+        self._snapshot_cost_s = 0.0
+        self._snapshot_at = time.monotonic()
+
+    @property
+    def fold(self) -> Fold:
+        """The shard's state, for the thread that runs the loop."""
+        return self._fold
+
+    def open(self) -> None:
+        """Fence, journal's tail, state, check, consume: in this order. Raises `ShardParked`, `BrokerUnavailable`."""
+        self._log.open()
+        self._rebuild_state(new_owner=True)
+
+    def step(self) -> bool:
+        """Read and commit one batch, or fire what is due; False where there was nothing to do."""
+        records = self._log.poll(self._limits.batch, self._wait_s())
+        clock = max(self.standing.clock, self._tools.clock())
+        if not records:
+            due = self._fold.next_deadline()
+            if due is None or due > clock:
+                return False
+        self._handle(records, clock)
+        return True
+
+    def drain(self) -> None:
+        """Leave a snapshot of the newest commit, named by a commit record of its own, so that other code can go on."""
+        if self.standing.seq == 0 or (self.standing.snapshot and self.standing.snapshot.seq == self.standing.seq - 1):
+            return
+        self._take_snapshot()
+        prepared = prepare(self.spec, self.standing, clock=self.standing.clock, ranges=(), outputs=())
+        commit(self._log, self.spec, prepared, self._tools.hook)
+
+    def close(self) -> None:
+        """Give the shard up."""
+        self._log.close()
+
+    # --- one batch -----------------------------------------------------------------------------------------
+
+    def _handle(self, records: Sequence[Record], clock: Micros) -> None:
+        ordered, ranges = in_order(records, self.spec.broadcast)
+        failed: dict[int, str] = {}
+        while True:
+            try:
+                self._fold_and_commit(ordered, ranges, clock, failed)
+            except RecordFailed as e:
+                if e.index < 0:
+                    raise ShardParked(f"{self.spec.name}: a timer failed: {e.reason}", remedy=_MEND) from e
+                _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
+                self._count_rebuild(f"records that fail ({e.reason})")
+                self._rebuild_state()
+                failed[_original_index(e.index, failed)] = e.reason
+                continue
+            except TransactionAborted as e:
+                _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, e.what)
+                self._count_rebuild(f"aborted commits ({e.what})")
+                self._rebuild_state()
+            except CommitUnknown as e:
+                _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, e.what)
+                self._count_rebuild(f"commits without an answer ({e.what})")
+                self._log.recycle()
+                self._rebuild_state()
+            return
+
+    def _fold_and_commit(
+        self, ordered: Sequence[Record], ranges: Sequence[Range], clock: Micros, failed: dict[int, str]
+    ) -> None:
+        handled = [r for i, r in enumerate(ordered) if i not in failed] if failed else ordered
+        spec, standing = self.spec, self.standing
+        out = Outputs(limit_bytes=self._limits.output_bytes)
+        started_ns = time.time_ns()
+        started = time.perf_counter()
+        self._fold.fold(Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns), handled, out)
+        self._folded_s += time.perf_counter() - started
+        skipped = {_original_index(i, failed): why for i, why in out.skipped} | failed
+        letters = [(ordered[i], why) for i, why in sorted(skipped.items())]
+        outputs = [*out.records, *(dead_letter(spec, r, why) for r, why in letters)] if letters else out.records
+        spans = [*out.spans, batch_span.of(spec, standing.seq, ranges, len(ordered), out.spans, letters, started_ns)]
+        prepared = prepare(
+            spec,
+            standing,
+            clock=clock,
+            ranges=ranges,
+            outputs=outputs,
+            spans=self._tools.encoder.encode(spans),
+            skipped=[r.position for r, _ in letters],
+        )
+        commit(self._log, spec, prepared, self._tools.hook)
+        self._committed(prepared.record)
+
+    def _committed(self, record: CommitRecord) -> None:
+        offset, appended_ms = self._log.journal_appended()
+        self.standing = self.standing.after(record, offset)
+        if self.spec.accept_new_code is not None:
+            self.spec = replace(self.spec, accept_new_code=None)
+        ahead_s = self.standing.clock / 1e6 - appended_ms / 1e3
+        if appended_ms > 0 and ahead_s > self._limits.clock_ahead_s:
+            raise ShardParked(
+                f"{self.spec.name}: this machine's clock is {ahead_s:.0f} s ahead of the broker's",
+                remedy="set the clocks right (NTP), wait until the broker's clock has passed "
+                f"{rfc3339(self.standing.clock)}, then `rivergate shards resume {self.spec.name}`",
+            )
+        self._snapshot_if_due()
+
+    # --- state ---------------------------------------------------------------------------------------------
+
+    def _rebuild_state(self, *, new_owner: bool = False) -> None:
+        newest = newest_commit(self._log, self.spec)
+        reader = self._tools.reader()
+        try:
+            found = recover(
+                self.spec, newest, self._tools.snapshots, reader, self._make_fold, self._tools.progress
+            )
+        finally:
+            reader.close()
+        self._fold = found.fold
+        epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
+        self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
+        self._log.seek(check_positions(self._log, self.spec, self.standing))
+
+    def _count_rebuild(self, why: str) -> None:
+        now = time.monotonic()
+        self._rebuilds.append(now)
+        while now - self._rebuilds[0] > MINUTE_S:
+            self._rebuilds.popleft()
+        if len(self._rebuilds) > self._limits.rebuilds_a_minute:
+            raise ShardParked(
+                f"{self.spec.name}: {len(self._rebuilds)} rebuilds within a minute, the last for {why}", remedy=_MEND
+            )
+
+    def _snapshot_if_due(self) -> None:
+        if self._folded_s < self._limits.replay_s:
+            return
+        if (time.monotonic() - self._snapshot_at) * self._limits.snapshot_share < self._snapshot_cost_s:
+            return
+        self._take_snapshot()
+
+    def _take_snapshot(self) -> None:
+        started = time.monotonic()
+        snapshot = Snapshot(self.standing, self.spec.code, self._tools.versions, self._fold.dump())
+        self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot))
+        self._snapshot_at = time.monotonic()
+        self._snapshot_cost_s = self._snapshot_at - started
+        self._folded_s = 0.0
+
+    def _wait_s(self) -> float:
+        due = self._fold.next_deadline()
+        if due is None:
+            return self._limits.wait_s
+        return min(self._limits.wait_s, max(0.0, (due - self._tools.clock()) / 1e6))
+
+
+def _original_index(index: int, failed: dict[int, str]) -> int:
+    """Place in the whole batch of a place in the batch without the records that failed before."""
+    for gone in sorted(failed):
+        if gone <= index:
+            index += 1
+    return index
+
+
+_MEND = "mend the cause (the log names the records), then `rivergate shards resume STAGE/SHARD`"
+
+__all__ = ["Limits", "Tools", "Transactor"]
