@@ -1,0 +1,90 @@
+"""The settings files of a broker that serves one machine."""
+
+from __future__ import annotations
+
+_SERVER = """\
+# Written anew at each start.
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=log
+
+# a topic exists because a topic file declares it
+auto.create.topics.enable=false
+
+# one node holds the only copy
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+
+# few partitions and few threads: they cost start time and memory
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.num.partitions=1
+num.network.threads=2
+num.io.threads=4
+log.cleaner.dedupe.buffer.size=16777216
+
+# nobody waits for members who never come
+group.initial.rebalance.delay.ms=0
+
+# After a SIGKILL the controller waits for the end of the killed broker's session before it lets the new one in: 3 s
+# instead of 9. Shorter, and a machine under load would have its only broker locked out.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+
+# a shard that sleeps for weeks keeps its transactional id; a producer that died is aborted soon after its timeout
+transactional.id.expiration.ms=2147483647
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+"""
+
+_LOG4J = """\
+status = off
+appender.file.type = RollingFile
+appender.file.name = file
+appender.file.fileName = broker.log
+appender.file.filePattern = broker.%i.log
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss,SSS} %p %c{1} %m%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 10MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 3
+rootLogger.level = info
+rootLogger.appenderRef.file.ref = file
+"""
+
+
+def server_properties(port: int, controller_port: int) -> str:
+    """Kafka's settings: one node, loopback only, the log in `log` below the working directory."""
+    return _SERVER.format(port=port, controller_port=controller_port)
+
+
+def log4j_properties() -> str:
+    """Log4j's settings: everything to `broker.log` below the working directory, at most 40 MB of it."""
+    return _LOG4J
+
+
+def java_options(heap_mb: int, temporary: str) -> tuple[str, ...]:
+    """Options of every Java process of ours: small, and silent on the terminal."""
+    return (
+        f"-Xmx{heap_mb}m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        "-XX:+ExitOnOutOfMemoryError",
+        "--enable-native-access=ALL-UNNAMED",
+        "--sun-misc-unsafe-memory-access=allow",
+        f"-Djava.io.tmpdir={temporary}",
+        "-Djava.awt.headless=true",
+        "-Dlog4j2.configurationFile=log4j2.properties",
+    )
