@@ -1,0 +1,74 @@
+"""Where an app keeps what belongs to this machine: keys, snapshots, views, logs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def default_data_dir(app: str) -> Path:
+    """`$RIVERGATE_DATA_DIR/{app}` if that is set, else `~/.local/share/rivergate/{app}` (XDG)."""
+    given = os.environ.get("RIVERGATE_DATA_DIR")
+    if given:
+        return Path(given) / app
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "rivergate" / app
+
+
+def audit_db(data_dir: Path) -> Path:
+    """The audit store's SQLite file."""
+    return data_dir / "audit.db"
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """An app's data directory; `make` creates it readable by its owner alone."""
+
+    root: Path
+
+    def make(self) -> DataDir:
+        """Create what is missing."""
+        for folder in (self.root, self.keys, self.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self
+
+    @property
+    def keys(self) -> Path:
+        """Ed25519 keys, one file each (0600)."""
+        return self.root / "keys"
+
+    @property
+    def snapshots(self) -> str:
+        """URL of the snapshot store."""
+        return str(self.root / "snapshots")
+
+    @property
+    def logs(self) -> Path:
+        """One log file for each process."""
+        return self.root / "logs"
+
+    @property
+    def review_db(self) -> Path:
+        """The review queue's view."""
+        return self.root / "review.db"
+
+    @property
+    def audit_db(self) -> Path:
+        """The audit store."""
+        return audit_db(self.root)
+
+    @property
+    def token_file(self) -> Path:
+        """What lets this machine's user talk to the review service (0600)."""
+        return self.root / "review-token.json"
+
+    @property
+    def state_file(self) -> Path:
+        """What runs here now: addresses, process ids, readiness. Written by the supervisor."""
+        return self.root / "running.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the supervisor while it runs."""
+        return self.root / "supervisor.lock"

@@ -1,0 +1,176 @@
+"""A worker: one process (or Ray actor) that runs the shards of one stage which the supervisor gave it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rivergate.domain.errors import Fenced, RivergateError, ShardParked
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+FAILURES_A_MINUTE = 5
+FOLLOW_S = 0.2
+REPORT_S = 2.0
+JOIN_S = 20.0
+
+
+class Driver(Protocol):
+    """What transactor and performer have in common. One thread calls it."""
+
+    def open(self) -> None:
+        """Take the shard over and bring its state up."""
+
+    def step(self) -> bool:
+        """Do at most one commit; False where there was nothing to do."""
+
+    def drain(self) -> None:
+        """Finish in good order."""
+
+    def close(self) -> None:
+        """Give the shard up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What a shard is doing: `starting`, `running`, `parked` (with the reason), `fenced`, `stopped`."""
+
+    stage: str
+    shard: int
+    worker: str
+    state: str
+    reason: str = ""
+
+
+class Assignments(Protocol):
+    """Who owns which shard, as the supervisor wrote it. One thread."""
+
+    def shards_of(self, stage: str, worker: str) -> set[int]:
+        """Shards that the newest assignment of the stage gives this worker, having read what is new."""
+
+
+class ShardThread(threading.Thread):
+    """Runs one shard until it is told to stop, is fenced, or parks."""
+
+    def __init__(self, name: str, make: Callable[[], Driver], tell: Callable[[str, str], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._make = make
+        self._tell = tell
+        self._stop_asked = threading.Event()
+        self.drains = True
+
+    def ask_to_stop(self, *, drain: bool = True) -> None:
+        """Ask it to stop after the batch at hand; without `drain` it leaves at once, as a fenced owner must."""
+        self.drains = drain
+        self._stop_asked.set()
+
+    def run(self) -> None:
+        """Open, step, and try again after failures; the same failure again and again parks the shard."""
+        failures: list[float] = []
+        while not self._stop_asked.is_set():
+            try:
+                self._run_once()
+            except Fenced as e:
+                _LOG.warning("%s: %s", self.name, e.what)
+                self._tell("fenced", e.what)
+                return
+            except ShardParked as e:
+                _LOG.error("%s is parked: %s", self.name, e)
+                self._tell("parked", str(e))
+                return
+            except Exception as e:  # noqa: BLE001 - whatever it is, the other shards go on
+                _LOG.error("%s failed: %s", self.name, traceback.format_exc())
+                now = time.monotonic()
+                failures = [t for t in failures if now - t < 60.0] + [now]
+                away = isinstance(e, RivergateError) and e.retryable
+                if len(failures) > FAILURES_A_MINUTE and not away:
+                    self._tell("parked", f"failed {len(failures)} times within a minute, the last time with: {e}")
+                    return
+                self._tell("starting", f"tries again after: {e}")
+                self._stop_asked.wait(min(0.2 * 2 ** len(failures), 5.0))
+        self._tell("stopped", "")
+
+    def _run_once(self) -> None:
+        self._tell("starting", "")
+        driver = self._make()
+        try:
+            driver.open()
+            self._tell("running", "")
+            while not self._stop_asked.is_set():
+                driver.step()
+            if self.drains:
+                driver.drain()
+        finally:
+            driver.close()
+
+
+class Worker:
+    """Follows the assignments and keeps one thread for each shard that is this worker's.
+
+    `run` belongs to one thread and returns once `stop` is set and every shard has drained.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        name: str,
+        assignments: Assignments,
+        make_driver: Callable[[int], Driver],
+        report: Callable[[ShardReport], None],
+    ) -> None:
+        self._stage = stage
+        self._name = name
+        self._assignments = assignments
+        self._make_driver = make_driver
+        self._report = report
+        self._threads: dict[int, ShardThread] = {}
+        self._reports: dict[int, ShardReport] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def reports(self) -> Mapping[int, ShardReport]:
+        """The newest report of each shard. Any thread."""
+        with self._lock:
+            return dict(self._reports)
+
+    def run(self, stop: threading.Event) -> None:
+        """Run until `stop` is set."""
+        reported = time.monotonic()
+        while not stop.is_set():
+            self._follow()
+            if time.monotonic() - reported > REPORT_S:
+                reported = time.monotonic()
+                for report in self.reports.values():
+                    self._report(report)
+            stop.wait(FOLLOW_S)
+        for thread in self._threads.values():
+            thread.ask_to_stop()
+        for thread in self._threads.values():
+            thread.join(JOIN_S)
+
+    def _follow(self) -> None:
+        mine = self._assignments.shards_of(self._stage, self._name)
+        for shard in mine - self._threads.keys():
+            self._start(shard)
+        for shard in self._threads.keys() - mine:
+            thread = self._threads.pop(shard)
+            thread.ask_to_stop()
+            thread.join(JOIN_S)
+
+    def _start(self, shard: int) -> None:
+        thread = ShardThread(
+            f"{self._stage}/{shard}", lambda: self._make_driver(shard), lambda state, why: self._tell(shard, state, why)
+        )
+        self._threads[shard] = thread
+        thread.start()
+
+    def _tell(self, shard: int, state: str, reason: str) -> None:
+        report = ShardReport(self._stage, shard, self._name, state, reason)
+        with self._lock:
+            self._reports[shard] = report
+        self._report(report)
