@@ -124,7 +124,7 @@ class Context:
         batch = self._batch
         out.append(
             Output(
-                topic=cls.event_topic,
+                topic=cls.topic_in(self._app),
                 partition=BY_KEY,
                 key=event.key_bytes(),
                 value=cls.__pydantic_serializer__.to_json(event),

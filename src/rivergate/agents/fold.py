@@ -26,7 +26,7 @@ Handler = Callable[[Record, int], None]
 
 def agent_inputs(app: str, agent: type[Agent]) -> list[str]:
     """Topics that the agent's stage reads, co-partitioned: its events, labels, messages."""
-    topics = sorted({e.event_topic for e in agent.consumes})
+    topics = sorted({e.topic_in(app) for e in agent.consumes})
     if agent.on_label is not Agent.on_label:
         topics.append(names.topic(app, names.LABELS))
     if agent.on_message is not Agent.on_message:
@@ -44,7 +44,7 @@ class AgentFold:
         self._handlers: dict[str, Handler] = {}
         for event in agent.consumes:
             on_topic = [e for e in agent.consumes if e.event_topic == event.event_topic]
-            self._handlers[event.event_topic] = self._event_handler(on_topic)
+            self._handlers[event.topic_in(app)] = self._event_handler(on_topic)
         self._handlers[names.topic(app, names.LABELS)] = self._on_label_record
         self._handlers[names.topic(app, names.MESSAGES)] = self._on_message_record
         self._take(ShardState.new(agent))

@@ -20,9 +20,10 @@ def snake_case(name: str) -> str:
 class Event(BaseModel):
     """An immutable fact on a topic: `class Reading(Event, topic="telemetry", key="line")`.
 
-    `topic` is the topic's name on the broker, `key` the field whose text is the record's key, `type` the
-    `ce_type` of events that agents publish (the class name in snake case, if not given). Fields that a
-    record has and the class lacks are ignored; a missing or ill-typed field makes a dead letter.
+    `topic` is the topic's name on the broker, in which `{app}` stands for the app's name; `key` the field whose
+    text is the record's key; `type` the `ce_type` of events that agents publish (the class name in snake case, if
+    not given). Fields that a record has and the class lacks are ignored; a missing or ill-typed field makes a
+    dead letter.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
@@ -45,6 +46,11 @@ class Event(BaseModel):
                 f"event {cls.__name__} has no field {cls.event_key!r} to be its key",
                 remedy=f"name one of {', '.join(sorted(cls.model_fields))}",
             )
+
+    @classmethod
+    def topic_in(cls, app: str) -> str:
+        """The topic's full name for an app."""
+        return cls.event_topic.replace("{app}", app)
 
     def key_bytes(self) -> bytes | None:
         """The record's key, or None where the class declares none."""

@@ -71,7 +71,7 @@ class App:
         found: dict[str, list[type[Event]]] = {}
         for agent in (*self.agents, *self.graphs):
             for event in (*agent.consumes, *agent.publishes):
-                classes = found.setdefault(event.event_topic, [])
+                classes = found.setdefault(event.topic_in(self.name), [])
                 if event not in classes:
                     classes.append(event)
         return found
