@@ -1,0 +1,31 @@
+"""The demo as an app, for `rivergate run rivergate.demos.shuttle.app:app` too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rivergate.demos.shuttle.watcher import ShuttleWatcher
+from rivergate.runtime.app import App
+
+HERE = Path(__file__).parent
+WORK_ORDERS = "rivergate.effects:work_orders"
+
+
+def make_app(name: str = "shuttle", partitions: int = 4) -> App:
+    """The demo's app under a name and a partition count of one's own."""
+    return App(
+        name=name,
+        agents=[ShuttleWatcher],
+        policy=HERE / "policy.yaml",
+        effectors={"inspect": WORK_ORDERS, "shut_down": WORK_ORDERS},
+        topics=[HERE / "topics"],
+        partitions=partitions,
+    )
+
+
+def app() -> App:
+    """The app as this process's environment names it: `RIVERGATE_DEMO_APP` and `RIVERGATE_DEMO_PARTITIONS`."""
+    return make_app(
+        os.environ.get("RIVERGATE_DEMO_APP", "shuttle"), int(os.environ.get("RIVERGATE_DEMO_PARTITIONS", "4"))
+    )
