@@ -57,6 +57,9 @@ class CommitRecord:
     def to_json(self) -> bytes:
         """The wire form."""
         value: dict[str, Any] = asdict(self)
+        value["ranges"] = [list(r) for r in self.ranges]
+        value["skipped"] = [list(s) for s in self.skipped]
+        value["open"] = [list(o) for o in self.open]
         value["spans"] = {"records": value.pop("spans_records"), "digest": value.pop("spans_digest")}
         if value["accepted_code"] is None:
             del value["accepted_code"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rivergate.domain.errors import ShardParked
-from rivergate.domain.journal import CommitRecord
+from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import ShardLog
@@ -40,6 +42,17 @@ def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[
             )
         positions[tp] = at
     return positions
+
+
+def refuse_what_was_read(spec: ShardSpec, standing: Standing, ranges: Iterable[Range]) -> None:
+    """The last guard against doing something twice: a batch never reaches back behind where the shard stands."""
+    for r in ranges:
+        at = standing.positions.get((r.topic, r.partition))
+        if at is not None and r.start < at:
+            raise ShardParked(
+                f"{spec.name}: the log gave {r.topic}/{r.partition} from {r.start} on, which was read up to {at}",
+                remedy="this is a fault of rivergate: please report it with the shard's log file",
+            )
 
 
 def _check_watermarks(spec: ShardSpec, tp: TopicPartition, at: int, low: int, high: int) -> None:

@@ -18,7 +18,7 @@ from rivergate.kernel.commit import Hook, commit, dead_letter, no_hook, prepare
 from rivergate.kernel.recovery import Progress, recover, silent
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
-from rivergate.kernel.start import check_positions, newest_commit
+from rivergate.kernel.start import check_positions, newest_commit, refuse_what_was_read
 from rivergate.ports import Batch, Clock, Fold, LogReader, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
@@ -82,6 +82,7 @@ class Transactor:
         """Fence, journal's tail, state, check, consume: in this order. Raises `ShardParked`, `BrokerUnavailable`."""
         self._log.open()
         self._rebuild_state(new_owner=True)
+        self._read_on()
 
     def step(self) -> bool:
         """Read and commit one batch, or fire what is due; False where there was nothing to do."""
@@ -110,6 +111,7 @@ class Transactor:
 
     def _handle(self, records: Sequence[Record], clock: Micros) -> None:
         ordered, ranges = in_order(records, self.spec.broadcast)
+        refuse_what_was_read(self.spec, self.standing, ranges)
         failed: dict[int, str] = {}
         while True:
             try:
@@ -126,11 +128,13 @@ class Transactor:
                 _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, e.what)
                 self._count_rebuild(f"aborted commits ({e.what})")
                 self._rebuild_state()
+                self._read_on()
             except CommitUnknown as e:
                 _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, e.what)
                 self._count_rebuild(f"commits without an answer ({e.what})")
                 self._log.recycle()
                 self._rebuild_state()
+                self._read_on()
             return
 
     def _fold_and_commit(
@@ -187,6 +191,9 @@ class Transactor:
         self._fold = found.fold
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
+
+    def _read_on(self) -> None:
+        """Read from where the shard stands; what was fetched before is fetched again."""
         self._log.seek(check_positions(self._log, self.spec, self.standing))
 
     def _count_rebuild(self, why: str) -> None:
