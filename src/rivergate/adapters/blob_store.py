@@ -17,7 +17,9 @@ class FsspecBlobs:
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as e:
-            raise ConfigError(f"no blob store at {url!r}: {e}", remedy="name a folder or an URL that fsspec knows") from e
+            raise ConfigError(
+                f"no blob store at {url!r}: {e}", remedy="name a folder or an URL that fsspec knows"
+            ) from e
         self._local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
 
     def put(self, name: str, content: bytes) -> None:

@@ -23,7 +23,9 @@ INIT_S = 30.0
 class AssignmentLog:
     """Writes assignments. One supervisor at a time: opening fences the one before. One thread."""
 
-    def __init__(self, bootstrap: str, app: str, name: str = "supervisor", security: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, bootstrap: str, app: str, name: str = "supervisor", security: Mapping[str, str] | None = None
+    ) -> None:
         self._bootstrap = bootstrap
         self._topic = names.topic(app, names.ASSIGNMENTS)
         settings = kafka_settings.transactional(bootstrap, f"{app}.{name}", security)
@@ -36,12 +38,17 @@ class AssignmentLog:
         except KafkaException as e:
             raise translated(e, "taking over as supervisor", self._bootstrap) from e
 
-    def publish(self, stages: Mapping[str, Mapping[int, str]], clock: str) -> None:
-        """Write the owner of every shard of these stages, all at once. Raises `AlreadyRunning` when fenced."""
+    def publish(self, stages: Mapping[str, Mapping[int, tuple[str, int]]], clock: str) -> None:
+        """Write (owner, attempt) of every shard of these stages, all at once. Raises `AlreadyRunning` when fenced."""
         try:
             self._producer.begin_transaction()
             for stage, owners in stages.items():
-                value: dict[str, Any] = {"stage": stage, "at": clock, "shards": {str(s): w for s, w in owners.items()}}
+                value: dict[str, Any] = {
+                    "stage": stage,
+                    "at": clock,
+                    "shards": {str(s): worker for s, (worker, _) in owners.items()},
+                    "attempts": {str(s): attempt for s, (_, attempt) in owners.items()},
+                }
                 self._producer.produce(self._topic, orjson.dumps(value), stage.encode(), 0)
             self._producer.commit_transaction(COMMIT_S)
         except KafkaException as e:
@@ -61,15 +68,16 @@ class FollowedAssignments:
         partition = (names.topic(app, names.ASSIGNMENTS), 0)
         low, _ = self._tail.watermarks(partition)
         self._tail.seek({partition: low})
-        self._owners: dict[str, dict[int, str]] = {}
+        self._owners: dict[str, dict[int, tuple[str, int]]] = {}
 
-    def shards_of(self, stage: str, worker: str) -> set[int]:
-        """Shards that the newest assignment gives this worker."""
+    def shards_of(self, stage: str, worker: str) -> dict[int, int]:
+        """Shards that the newest assignment gives this worker, with the attempt that it asks for."""
         while records := self._tail.poll(1000, 0.05):
             for r in records:
                 value = orjson.loads(r.value or b"{}")
-                self._owners[value["stage"]] = {int(s): w for s, w in value["shards"].items()}
-        return {s for s, w in self._owners.get(stage, {}).items() if w == worker}
+                attempts = value.get("attempts", {})
+                self._owners[value["stage"]] = {int(s): (w, attempts.get(s, 0)) for s, w in value["shards"].items()}
+        return {s: attempt for s, (w, attempt) in self._owners.get(stage, {}).items() if w == worker}
 
     def close(self) -> None:
         """Release the connections."""

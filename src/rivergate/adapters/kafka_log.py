@@ -107,12 +107,13 @@ class KafkaShardLog:
     def write(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Write one record. A full queue is waited for, which is the backpressure of the broker."""
         producer = self._live()
+        given: list[tuple[str, str | bytes | None]] = headers  # type: ignore[assignment] # it only reads them
         while True:
             try:
                 if partition == BY_KEY:
-                    producer.produce(topic, value, key, headers=headers)
+                    producer.produce(topic, value, key, headers=given)
                 else:
-                    producer.produce(topic, value, key, partition, headers=headers)
+                    producer.produce(topic, value, key, partition, headers=given)
             except BufferError:
                 producer.poll(0.05)
             except KafkaException as e:

@@ -7,11 +7,13 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
+from rivergate.adapters.kafka_tail import record_of
 from rivergate.domain.errors import BrokerUnavailable, RivergateError
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
@@ -102,9 +104,9 @@ class KafkaReader:
                     remedy="see whether the broker runs; a transaction left open holds readers back until it times out",
                 )
 
-    def _take(self, m: object) -> None:
-        error = m.error()  # type: ignore[attr-defined]
-        topic, partition, offset = m.topic(), m.partition(), m.offset()  # type: ignore[attr-defined]
+    def _take(self, m: Any) -> None:
+        error = m.error()
+        topic, partition, offset = m.topic(), m.partition(), m.offset()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
                 stream = self._streams.get((topic, partition))
@@ -114,7 +116,7 @@ class KafkaReader:
                 raise translated(KafkaException(error), "reading", self._bootstrap)
             return
         stream = self._streams[topic, partition]
-        stream.records.append(Record(topic, partition, offset, m.key(), m.value(), m.headers()))  # type: ignore[attr-defined]
+        stream.records.append(record_of(m))
         stream.passed = offset + 1
         if len(stream.records) > BUFFERED and not stream.paused:
             self._consumer.pause([TopicPartition(topic, partition)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -30,12 +31,15 @@ def poll_records(consumer: Consumer, limit: int, wait_s: float, bootstrap: str) 
     for m in messages:
         error = m.error()
         if error is None:
-            records.append(
-                Record(m.topic() or "", m.partition() or 0, m.offset() or 0, m.key(), m.value(), m.headers())
-            )
+            records.append(record_of(m))
         elif error.code() != _PARTITION_EOF and error.code() not in _RETRIED_INSIDE:
             raise translated(KafkaException(error), "reading", bootstrap)
     return records
+
+
+def record_of(m: Any) -> Record:
+    """A message as a record; for messages without an error, whose topic, partition and offset are set."""
+    return Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers())
 
 
 def last_committed(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Record | None:
@@ -63,7 +67,7 @@ def _last_between(consumer: Consumer, topic: str, partition: int, start: int, bo
         for m in consumer.consume(500, 1.0):
             error = m.error()
             if error is None:
-                last = Record(topic, partition, m.offset() or 0, m.key(), m.value(), m.headers())
+                last = record_of(m)
             elif error.code() == _PARTITION_EOF:
                 consumer.unassign()
                 return last
@@ -94,7 +98,9 @@ class KafkaTail:
         except KafkaException as e:
             raise translated(e, f"looking for topic {topic}", self._bootstrap) from e
         if found.error is not None or not found.partitions:
-            raise UnknownTopic(f"no topic {topic!r}", where=self._bootstrap, remedy="create it with `rivergate topics apply`")
+            raise UnknownTopic(
+                f"no topic {topic!r}", where=self._bootstrap, remedy="create it with `rivergate topics apply`"
+            )
         return [(topic, p) for p in sorted(found.partitions)]
 
     def seek(self, positions: Mapping[Partition, int]) -> None:

@@ -59,7 +59,7 @@ class Context:
         if self._random is None:
             b = self._batch
             seed = hashlib.sha256(f"{b.app}/{b.stage}/{b.shard}/{b.seq}".encode()).digest()
-            self._random = Random(int.from_bytes(seed[:8]))  # noqa: S311 - must be reproducible
+            self._random = Random(int.from_bytes(seed[:8]))
         return self._random
 
     @property
@@ -164,7 +164,7 @@ class Context:
         self._state.timers.cancel(name)
 
     def keyed(self, key: str) -> dict[str, Any]:
-        """This shard's state for a key: a dict that is the agent's to change, bounded by count and age."""
+        """State of this shard for a key: a dict that is the agent's to change, bounded by count and age."""
         return self._state.keyed.get(key, self._batch.clock)
 
     # --- what the fold does with it ------------------------------------------------------------------------
@@ -210,5 +210,3 @@ class Context:
                 traceparent=self._spanned(),
             )
         )
-
-

@@ -65,11 +65,11 @@ class AgentFold:
         self.state.memory.expire(batch.clock)
         self.state.keyed.expire(batch.clock)
         for name, cause in self.state.timers.take_due(batch.clock):
-            self._call(cause, "timer", lambda name=name: self.state.agent.on_timer(name, self._ctx))
+            self._call(cause, "timer", self.state.agent.on_timer, name)
         handlers = self._handlers
         index = -1
         try:
-            for index, record in enumerate(records):  # noqa: B007 - named in the error
+            for index, record in enumerate(records):
                 handlers[record.topic](record, index)
         except RecordFailed:
             raise
@@ -118,7 +118,7 @@ class AgentFold:
                 record.key,
                 record.header("traceparent") or b"",
             )
-            self._call(cause, record.topic, lambda: self.state.agent.on_event(event, self._ctx))
+            self._call(cause, "event", self.state.agent.on_event, event)
             early = self.state.memory.take_early(event_id) if self.state.memory.early else None
             if early is not None:
                 self._on_late_truth(cause, event_id, early)
@@ -157,7 +157,7 @@ class AgentFold:
             prediction=found.prediction,
             proposal_id=label.proposal_id,
         )
-        self._call(cause, "label", lambda: self.state.agent.on_label(joined, self._ctx))
+        self._call(cause, "label", self.state.agent.on_label, joined)
 
     def _on_message_record(self, record: Record, index: int) -> None:
         value = _json_object(record)
@@ -176,12 +176,12 @@ class AgentFold:
             record.key,
             record.header("traceparent") or b"",
         )
-        self._call(cause, "message", lambda: self.state.agent.on_message(value["message"], self._ctx))
+        self._call(cause, "message", self.state.agent.on_message, value["message"])
 
-    def _call(self, cause: Cause, what: str, method: Callable[[], None]) -> None:
+    def _call(self, cause: Cause, what: str, method: Callable[[Any, Context], None], what_came: Any) -> None:
         proposals = self._ctx.start_record(cause)
         started = self._batch.stopwatch()
-        method()
+        method(what_came, self._ctx)
         if cause.needs_span:
             self._out.spans.append(self._span(cause, what, proposals, started))
 

@@ -85,7 +85,7 @@ class _StatePickler(pickle.Pickler):
         return _without_generator(obj)
 
 
-class _DigestPickler(pickle._Pickler):  # type: ignore[misc, name-defined] # noqa: SLF001 - the C one can't leave texts out of its memo
+class _DigestPickler(pickle._Pickler):  # noqa: SLF001 - the C one can't leave texts out of its memo
     """Writes equal texts equally: whether two equal strings are one object depends on how the state came about."""
 
     def reducer_override(self, obj: Any) -> Any:
@@ -93,4 +93,4 @@ class _DigestPickler(pickle._Pickler):  # type: ignore[misc, name-defined] # noq
 
     def memoize(self, obj: Any) -> None:
         if not isinstance(obj, str | bytes):
-            super().memoize(obj)
+            super().memoize(obj)  # type: ignore[misc] # typeshed has no methods for it

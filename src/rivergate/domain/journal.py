@@ -99,7 +99,7 @@ class CommitRecord:
             ) from e
 
 
-def chain_digest(
+def chain_digest(  # noqa: PLR0913 - the digest covers as many things
     previous: str,
     outputs: Iterable[Output],
     *,

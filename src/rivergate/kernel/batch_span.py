@@ -50,6 +50,8 @@ def of(
         end_ns=now,
         attributes=attributes,
         links=[(s.trace_id, s.span_id) for s in caused[:MAX_LINKS]],
-        events=[("dead letter", now, {"rivergate.origin": str(r.position), "exception.message": w}) for r, w in letters],
+        events=[
+            ("dead letter", now, {"rivergate.origin": str(r.position), "exception.message": w}) for r, w in letters
+        ],
         error=f"{len(letters)} dead letters" if letters else "",
     )

@@ -24,7 +24,9 @@ class SinkDriver:
     records are neither lost nor stored twice. `stop` ends `run` within about a second.
     """
 
-    def __init__(self, tail: Tail, sink: Sink, topics: Sequence[str], *, on_batch: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, tail: Tail, sink: Sink, topics: Sequence[str], *, on_batch: Callable[[int], None] | None = None
+    ) -> None:
         self._tail = tail
         self._sink = sink
         self._topics = topics

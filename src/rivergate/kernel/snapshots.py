@@ -106,9 +106,7 @@ class SnapshotStore:
             raise SnapshotCorrupt(f"is of {head['app']}/{head['stage']}/{head['shard']}", where=name, remedy=_REMEDY)
         positions: dict[TopicPartition, int] = {(t, p): o for t, p, o in head["positions"]}
         clock: Micros = head["clock"]
-        standing = Standing(
-            head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"]
-        )
+        standing = Standing(head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"])
         return Snapshot(standing, head["code"], head["versions"], body[start + size :])
 
 

@@ -60,7 +60,9 @@ class Transactor:
     other failure is handled inside by rebuilding from the log.
     """
 
-    def __init__(self, spec: ShardSpec, log: ShardLog, make_fold: Callable[[], Fold], tools: Tools, limits: Limits) -> None:
+    def __init__(
+        self, spec: ShardSpec, log: ShardLog, make_fold: Callable[[], Fold], tools: Tools, limits: Limits
+    ) -> None:
         self.spec = spec
         self._log = log
         self._make_fold = make_fold
@@ -183,9 +185,7 @@ class Transactor:
         newest = newest_commit(self._log, self.spec)
         reader = self._tools.reader()
         try:
-            found = recover(
-                self.spec, newest, self._tools.snapshots, reader, self._make_fold, self._tools.progress
-            )
+            found = recover(self.spec, newest, self._tools.snapshots, reader, self._make_fold, self._tools.progress)
         finally:
             reader.close()
         self._fold = found.fold

@@ -47,7 +47,9 @@ class App:
         stages = [names.agent_stage(a.name) for a in self.agents] + [names.agent_stage(g.name) for g in self.graphs]
         twice = {s for s in stages if stages.count(s) > 1}
         if twice:
-            raise ConfigError(f"two agents are named {', '.join(sorted(twice))}", remedy="give one of them another `name`")
+            raise ConfigError(
+                f"two agents are named {', '.join(sorted(twice))}", remedy="give one of them another `name`"
+            )
 
     @property
     def stages(self) -> dict[str, int]:

@@ -50,8 +50,11 @@ class ShardReport:
 class Assignments(Protocol):
     """Who owns which shard, as the supervisor wrote it. One thread."""
 
-    def shards_of(self, stage: str, worker: str) -> set[int]:
-        """Shards that the newest assignment of the stage gives this worker, having read what is new."""
+    def shards_of(self, stage: str, worker: str) -> Mapping[int, int]:
+        """Shards that the newest assignment of the stage gives this worker, having read what is new.
+
+        The number beside a shard is the attempt: when it grows, a shard that has parked starts again.
+        """
 
 
 class ShardThread(threading.Thread):
@@ -128,7 +131,7 @@ class Worker:
         self._assignments = assignments
         self._make_driver = make_driver
         self._report = report
-        self._threads: dict[int, ShardThread] = {}
+        self._threads: dict[tuple[int, int], ShardThread] = {}
         self._reports: dict[int, ShardReport] = {}
         self._lock = threading.Lock()
 
@@ -155,18 +158,19 @@ class Worker:
 
     def _follow(self) -> None:
         mine = self._assignments.shards_of(self._stage, self._name)
-        for shard in mine - self._threads.keys():
-            self._start(shard)
-        for shard in self._threads.keys() - mine:
-            thread = self._threads.pop(shard)
+        wanted = set(mine.items())
+        for gone in self._threads.keys() - wanted:
+            thread = self._threads.pop(gone)
             thread.ask_to_stop()
             thread.join(JOIN_S)
+        for shard, attempt in wanted - self._threads.keys():
+            self._start(shard, attempt)
 
-    def _start(self, shard: int) -> None:
+    def _start(self, shard: int, attempt: int) -> None:
         thread = ShardThread(
             f"{self._stage}/{shard}", lambda: self._make_driver(shard), lambda state, why: self._tell(shard, state, why)
         )
-        self._threads[shard] = thread
+        self._threads[shard, attempt] = thread
         thread.start()
 
     def _tell(self, shard: int, state: str, reason: str) -> None:

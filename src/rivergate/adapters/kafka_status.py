@@ -1,0 +1,122 @@
+"""What shards are doing, on the compacted topic `{app}.shard_status`, outside of commits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from confluent_kafka import KafkaException, Producer
+
+from rivergate.adapters import kafka_settings
+from rivergate.adapters.kafka_tail import KafkaTail
+from rivergate.domain import names
+from rivergate.domain.clock import rfc3339
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+
+class Report(Protocol):
+    """A shard's report, as `runtime.worker.ShardReport` has it."""
+
+    @property
+    def stage(self) -> str:
+        """The stage."""
+
+    @property
+    def shard(self) -> int:
+        """The shard's number."""
+
+    @property
+    def worker(self) -> str:
+        """The incarnation that runs it."""
+
+    @property
+    def state(self) -> str:
+        """What it is doing."""
+
+    @property
+    def reason(self) -> str:
+        """Why, where that needs saying."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """The newest report of a shard; `at` is RFC 3339."""
+
+    stage: str
+    shard: int
+    worker: str
+    state: str
+    reason: str
+    at: str
+
+
+class KafkaStatus:
+    """Writes reports. Any thread; never waits for the broker, and a lost report is made good by the next."""
+
+    def __init__(self, bootstrap: str, app: str, security: Mapping[str, str] | None = None) -> None:
+        self._topic = names.topic(app, names.SHARD_STATUS)
+        self._producer = Producer(kafka_settings.producer(bootstrap, security))
+        self._lock = threading.Lock()
+
+    def report(self, report: Report) -> None:
+        """Write what a shard is doing."""
+        value: dict[str, Any] = {
+            "stage": report.stage,
+            "shard": report.shard,
+            "worker": report.worker,
+            "state": report.state,
+            "reason": report.reason,
+            "at": rfc3339(time.time_ns() // 1000),
+        }
+        with self._lock:
+            try:
+                self._producer.produce(self._topic, orjson.dumps(value), f"{report.stage}/{report.shard}".encode(), 0)
+                self._producer.poll(0)
+            except (BufferError, KafkaException) as e:
+                _LOG.warning("a report of %s/%d was lost: %s", report.stage, report.shard, e)
+
+    def close(self) -> None:
+        """Flush for up to a second."""
+        with self._lock:
+            self._producer.flush(1.0)
+
+
+def read_statuses(
+    bootstrap: str, app: str, security: Mapping[str, str] | None = None
+) -> dict[tuple[str, int], ShardStatus]:
+    """The newest report of every shard. Raises `BrokerUnavailable`, `UnknownTopic`."""
+    tail = KafkaTail(bootstrap, f"{app}.status-reader", security)
+    try:
+        return StatusFollower(tail, app).read()
+    finally:
+        tail.close()
+
+
+class StatusFollower:
+    """Keeps the newest report of every shard. One thread."""
+
+    def __init__(self, tail: KafkaTail, app: str) -> None:
+        self._tail = tail
+        self._found: dict[tuple[str, int], ShardStatus] = {}
+        partition = tail.partitions(names.topic(app, names.SHARD_STATUS))[0]
+        low, self._high = tail.watermarks(partition)
+        self._at = low
+        tail.seek({partition: low})
+
+    def read(self) -> dict[tuple[str, int], ShardStatus]:
+        """Take what is new (at the first call all that there was), and return the newest report of every shard."""
+        while True:
+            records = self._tail.poll(1000, 0.02 if self._at >= self._high else 1.0)
+            if not records:
+                return dict(self._found)
+            for r in records:
+                self._at = r.offset + 1
+                v = orjson.loads(r.value or b"{}")
+                status = ShardStatus(v["stage"], v["shard"], v["worker"], v["state"], v["reason"], v["at"])
+                self._found[status.stage, status.shard] = status

@@ -1,0 +1,158 @@
+"""Processes as Ray actors: named, detached, restarted for ever; the loop has a concurrency group of its own.
+
+One Ray cluster is one trust domain, so agents and graphs live here and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rivergate.domain.errors import ConfigError
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+
+class WorkerActor:
+    """The actor's class. Ray makes a lost actor anew; the supervisor then starts its loop again."""
+
+    def __init__(self, log_file: str, folder: str) -> None:
+        os.chdir(folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        self._stop = threading.Event()
+        handler = logging.FileHandler(log_file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(threadName)s: %(message)s"))
+        root = logging.getLogger("rivergate")
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+
+    def run(self, entry: str, spec: str) -> None:
+        """The loop; returns after `stop`. `entry` names MODULE:FUNCTION, which takes the spec's JSON and the stop event."""
+        self._stop.clear()
+        function_of(entry)(spec, self._stop)
+
+    def process_id(self) -> int:
+        """The actor's process."""
+        return os.getpid()
+
+    def stop(self) -> None:
+        """Ask the loop to end in good order."""
+        self._stop.set()
+
+
+def function_of(entry: str) -> Callable[[str, threading.Event], None]:
+    """The function that MODULE:FUNCTION names."""
+    module, _, function = entry.partition(":")
+    found: Callable[[str, threading.Event], None] = getattr(importlib.import_module(module), function)
+    return found
+
+
+class RayCluster:
+    """A Ray instance of our own on this machine, or the one at `address`. One thread.
+
+    The environment of our process is what the actors get, so it has to be scrubbed before this is made.
+    """
+
+    def __init__(self, namespace: str, address: str | None = None) -> None:
+        try:
+            import ray
+        except ImportError as e:
+            raise ConfigError("Ray isn't installed", remedy="pip install ray, or run with --host local") from e
+        self._ray = ray
+        self._namespace = namespace
+        self._actors: dict[str, Any] = {}
+        settings: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": logging.WARNING}
+        if address is None:
+            settings |= {
+                "address": "local",
+                "include_dashboard": False,
+                "num_cpus": os.cpu_count() or 1,
+                "object_store_memory": 80 * 1024 * 1024,
+            }
+        else:
+            settings["address"] = address
+        ray.init(**settings)
+
+    def start(self, name: str, entry: str, spec: str, log_file: Path) -> RayProcess:
+        """Run `entry` in the actor of this name, which is made if there is none."""
+        actor = self._actors.get(name)
+        if actor is None:
+            options = {
+                "name": name,
+                "lifetime": "detached",
+                "get_if_exists": True,
+                "num_cpus": 0,
+                "max_restarts": -1,
+                "max_task_retries": 0,
+                "concurrency_groups": {"loop": 1, "control": 2},
+            }
+            actor = self._ray.remote(WorkerActor).options(**options).remote(str(log_file), str(Path.cwd()))
+            self._actors[name] = actor
+        loop: Any = actor
+        loop = loop.run.options(concurrency_group="loop").remote(entry, spec)
+        return RayProcess(self._ray, actor, loop)
+
+    def close(self) -> None:
+        """Kill our actors and, where Ray is our own, end it."""
+        for actor in self._actors.values():
+            with contextlib.suppress(Exception):
+                self._ray.kill(actor, no_restart=True)
+        self._ray.shutdown()
+
+
+class RayProcess:
+    """One run of an actor's loop. See `runtime.hosts.Running`."""
+
+    def __init__(self, ray: Any, actor: Any, loop: Any) -> None:
+        self._ray = ray
+        self._actor = actor
+        self._loop = loop
+        self._pid_answer = self._control("process_id")
+        self._pid = 0
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 while the actor hasn't answered."""
+        if not self._pid and self._ready(self._pid_answer):
+            with contextlib.suppress(Exception):
+                self._pid = int(self._ray.get(self._pid_answer))
+        return self._pid
+
+    def alive(self) -> bool:
+        """Whether the loop still runs."""
+        return not self._ready(self._loop)
+
+    def why_ended(self) -> str:
+        """What Ray says of it."""
+        if self.alive():
+            return "runs"
+        try:
+            self._ray.get(self._loop)
+        except Exception as e:  # noqa: BLE001 - only told
+            return (str(e).strip() or type(e).__name__).splitlines()[-1][:200]
+        return "returned"
+
+    def ask_to_stop(self) -> None:
+        """Ask the loop to end in good order."""
+        with contextlib.suppress(Exception):
+            self._control("stop")
+
+    def kill(self) -> None:
+        """Kill the actor for good."""
+        with contextlib.suppress(Exception):
+            self._ray.kill(self._actor, no_restart=True)
+
+    def _control(self, method: str) -> Any:
+        return getattr(self._actor, method).options(concurrency_group="control").remote()
+
+    def _ready(self, answer: Any) -> bool:
+        done, _ = self._ray.wait([answer], timeout=0)
+        return bool(done)

@@ -1,0 +1,67 @@
+"""Puts the supervisor of an app together: lock, topics, keys, hosts."""
+
+from __future__ import annotations
+
+import logging
+
+from rivergate.adapters.kafka_admin import KafkaAdmin
+from rivergate.adapters.kafka_assignments import AssignmentLog
+from rivergate.domain.errors import RivergateError
+from rivergate.runtime import keys
+from rivergate.runtime.app import App
+from rivergate.runtime.first_start import Bootstrap
+from rivergate.runtime.hosts import Host, LocalHost
+from rivergate.runtime.plan import plan
+from rivergate.runtime.running import RunningState
+from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.supervisor import Supervisor, data_lock
+from rivergate.topics.apply import apply_topics
+from rivergate.topics.catalogue import Catalogue
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+
+def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
+    """The supervisor that `spec` describes. Its state file says what went wrong if this raises."""
+    data = spec.data.make()
+    host = str(spec.options.get("host", "ray"))
+    data_lock(data.lock_file)
+    state = RunningState(data, spec.app.name, spec.bootstrap, host)
+    try:
+        app = spec.app.load()
+        only = tuple(spec.options.get("stages", ()))
+        slots = plan(app, int(spec.options.get("workers", 1)), otlp=bool(spec.options.get("otlp")), only=only)
+        apply(app, spec)
+        keys.ensure_keys(data.keys)
+        local = LocalHost()
+        hosts: dict[bool, Host] = {False: local, True: local}
+        if host == "ray" and any(s.under_ray for s in slots):
+            from rivergate.runtime.ray_hosting import RayHost
+
+            hosts[True] = RayHost(app.name, spec.options.get("ray_address"))
+        name = "supervisor" + "".join(f".{s}" for s in sorted(only))
+        assignments = AssignmentLog(spec.bootstrap, app.name, name, spec.security)
+        told = ProcessSpec(
+            spec.role,
+            spec.stage,
+            spec.incarnation,
+            spec.app,
+            spec.bootstrap,
+            spec.data_dir,
+            spec.security,
+            spec.options | {"effectors": dict(app.effectors)},
+        )
+        return Supervisor(told, slots, hosts, assignments, state), Bootstrap(app, data, spec.bootstrap, slots)
+    except RivergateError as e:
+        state.fail(str(e))
+        raise
+
+
+def apply(app: App, spec: ProcessSpec) -> None:
+    """Create and alter the app's topics; what would lose data or move keys is refused."""
+    admin = KafkaAdmin(spec.bootstrap, spec.security)
+    try:
+        specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
+        apply_topics(admin, specs).demand()
+    finally:
+        admin.close()

@@ -1,0 +1,165 @@
+"""What has to be there before agents may propose: topics, keys, and a policy that the gate has put in force."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from rivergate.adapters.kafka_status import StatusFollower
+from rivergate.adapters.kafka_tail import KafkaTail
+from rivergate.adapters.kafka_writer import KafkaWriter
+from rivergate.domain import names
+from rivergate.domain.clock import rfc3339
+from rivergate.domain.errors import ConfigError, RivergateError
+from rivergate.domain.ids import span_id_of, trace_id_of, traceparent
+from rivergate.domain.record import Output, Record
+from rivergate.gate.control import key_record, policy_record
+from rivergate.runtime import keys
+from rivergate.runtime.app import App
+from rivergate.runtime.paths import DataDir
+from rivergate.runtime.plan import Slot
+from rivergate.runtime.stages import wall_clock
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+CONTROL_S = 60.0
+OPERATOR = "operator"
+
+
+class Bootstrap:
+    """Publishes control once and knows when everything that was planned runs. One thread."""
+
+    def __init__(self, app: App, data: DataDir, bootstrap: str, slots: Iterable[Slot]) -> None:
+        self._app = app
+        self._data = data
+        self._bootstrap = bootstrap
+        self._planned = {(s.stage, shard) for s in slots for shard in s.shards}
+        self._status: StatusFollower | None = None
+        self._ready = False
+        self._since = rfc3339(wall_clock())
+
+    def demand_control(self, stop: threading.Event) -> None:
+        """Publish the review service's key and the policy, unless the newest on the log are these already, and wait
+        until the gate has answered. Raises `ConfigError` where it refuses.
+        """
+        wanted = self._publish_what_is_new()
+        tail = KafkaTail(self._bootstrap, f"{self._app.name}.control-watch")
+        try:
+            applied = (names.topic(self._app.name, names.CONTROL_APPLIED), 0)
+            tail.seek({applied: tail.watermarks(applied)[0]})
+            deadline = time.monotonic() + CONTROL_S
+            while wanted and not stop.is_set():
+                for r in tail.poll(1000, 0.1):
+                    self._answered(r, wanted)
+                if time.monotonic() > deadline:
+                    raise RivergateError(
+                        f"the gate didn't answer within {CONTROL_S:.0f} s",
+                        remedy=f"look into {self._data.logs / 'gate-0.log'}",
+                    )
+        finally:
+            tail.close()
+
+    def is_ready(self) -> bool:
+        """Whether every planned shard reported that it runs; once true it stays so."""
+        if not self._ready:
+            if self._status is None:
+                self._status = StatusFollower(KafkaTail(self._bootstrap, f"{self._app.name}.readiness"), self._app.name)
+            found = self._status.read()
+            running = {k for k, s in found.items() if s.state == "running" and s.at >= self._since}
+            self._ready = self._planned <= running
+        return self._ready
+
+    def _answered(self, record: Record, wanted: set[int]) -> None:
+        value = orjson.loads(record.value or b"{}")
+        offset = value.get("control", {}).get("offset")
+        if offset not in wanted:
+            return
+        if value.get("result") != "applied":
+            raise ConfigError(
+                f"the gate refused {value.get('what')}: {value.get('reason')}", where=str(self._app.policy)
+            )
+        wanted.discard(offset)
+
+    def _publish_what_is_new(self) -> set[int]:
+        """Offsets on `control` whose answers have to be awaited."""
+        operator = keys.load_key(self._data.keys, keys.OPERATOR)
+        review = keys.load_key(self._data.keys, keys.REVIEW)
+        at = rfc3339(wall_clock())
+        text = self._read_policy()
+        newest = self._newest_control()
+        records = [
+            key_record(review.public, operator, OPERATOR, at),
+            policy_record(text, self._app.policy.name, self._app.schemas, operator, OPERATOR, at),
+        ]
+        writer = KafkaWriter(self._bootstrap)
+        offsets = set()
+        try:
+            for ce_type, value in records:
+                found = newest.get(_subject(ce_type, value))
+                if found is not None and _same(found[0], value):
+                    offsets.add(found[1])
+                    continue
+                offsets.add(self._send(writer, ce_type, value))
+        finally:
+            writer.close()
+        return offsets
+
+    def _send(self, writer: KafkaWriter, ce_type: str, value: dict[str, Any]) -> int:
+        ce_id = str(value["signature"])[:32]
+        topic = names.topic(self._app.name, names.CONTROL)
+        parent = traceparent(trace_id_of(ce_id), span_id_of(ce_id))
+        source = f"/rivergate/{self._app.name}/operator"
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", ce_id.encode()),
+            ("ce_source", source.encode()),
+            ("ce_type", ce_type.encode()),
+            ("ce_time", str(value["issued_at"]).encode()),
+            ("content-type", b"application/json"),
+            ("traceparent", parent),
+        ]
+        record = Output(topic, 0, ce_type.encode(), orjson.dumps(value), ce_id.encode(), ce_type.encode(), parent)
+        _, offset = writer.send(record, headers)
+        return int(offset)
+
+    def _newest_control(self) -> dict[str, tuple[dict[str, Any], int]]:
+        tail = KafkaTail(self._bootstrap, f"{self._app.name}.control-reader")
+        found = {}
+        try:
+            control = (names.topic(self._app.name, names.CONTROL), 0)
+            low, high = tail.watermarks(control)
+            tail.seek({control: low})
+            at = low
+            while at < high:
+                records = tail.poll(1000, 0.5)
+                if not records:
+                    break
+                for r in records:
+                    at = r.offset + 1
+                    value = orjson.loads(r.value or b"{}")
+                    found[_subject(r.ce_type, value)] = (value, r.offset)
+        finally:
+            tail.close()
+        return found
+
+    def _read_policy(self) -> str:
+        try:
+            return self._app.policy.read_text()
+        except OSError as e:
+            raise ConfigError(f"the policy can't be read: {e.strerror}", where=str(self._app.policy)) from e
+
+
+_VARIES = {"issued_at", "signature"}
+
+
+def _subject(ce_type: str, value: dict[str, Any]) -> str:
+    return f"{ce_type}:{value.get('role', '')}"
+
+
+def _same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return {k: v for k, v in a.items() if k not in _VARIES} == {k: v for k, v in b.items() if k not in _VARIES}

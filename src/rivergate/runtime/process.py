@@ -1,0 +1,85 @@
+"""Entry of every process of ours: `python -m rivergate.runtime.process SPEC`.
+
+It ends by SIGTERM (in good order) and when its standard input ends, which is how it learns that its parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from rivergate.domain.errors import RivergateError
+from rivergate.runtime.spec import ProcessSpec
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+ORPHAN_GRACE_S = 4.0
+
+Role = Callable[[ProcessSpec, threading.Event], None]
+
+
+def main() -> int:
+    """Run the role that the first argument describes; returns the exit code."""
+    spec = ProcessSpec.from_json(sys.argv[1])
+    log_to_stderr()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    watch_parent(stop)
+    try:
+        role_of(spec)(spec, stop)
+    except RivergateError as e:
+        _LOG.error("%s ends: %s", spec.incarnation, e)
+        return 1
+    return 0
+
+
+def role_of(spec: ProcessSpec) -> Role:
+    """The function that runs a role. Imports it only when asked."""
+    if spec.role == "supervisor":
+        from rivergate.runtime.supervisor import run_supervisor
+
+        return run_supervisor
+    if spec.role in ("review", "audit", "otlp"):
+        from rivergate.runtime import services
+
+        service: Role = services.ROLES[spec.role]
+        return service
+    from rivergate.runtime.run_worker import run_worker
+
+    return run_worker
+
+
+def log_to_stderr() -> None:
+    """Log lines with time, level and name; whoever started us has sent stderr to a file."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(threadName)s: %(message)s"
+    )
+
+
+def watch_parent(stop: threading.Event) -> None:
+    """Stop when standard input ends; die if stopping takes longer than the grace."""
+
+    def wait_for_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+        if not stop.is_set():
+            _LOG.warning("the parent is gone: stopping")
+        stop.set()
+        timer = threading.Timer(ORPHAN_GRACE_S, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+
+    threading.Thread(target=wait_for_end, name="parent-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Runs a worker until it is told to stop: the same under processes and under Ray."""
+
+from __future__ import annotations
+
+import threading
+
+from rivergate.adapters.kafka_assignments import FollowedAssignments
+from rivergate.adapters.kafka_status import KafkaStatus
+from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.stages import driver_maker
+from rivergate.runtime.worker import Worker
+
+
+def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
+    """Follow the assignments and run what is ours; returns after everything has drained."""
+    make_driver = driver_maker(spec)
+    assignments = FollowedAssignments(spec.bootstrap, spec.app.name, spec.security)
+    status = KafkaStatus(spec.bootstrap, spec.app.name, spec.security)
+    try:
+        Worker(spec.stage, spec.incarnation, assignments, make_driver, status.report).run(stop)
+    finally:
+        assignments.close()
+        status.close()

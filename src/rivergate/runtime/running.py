@@ -1,0 +1,77 @@
+"""What runs on a data directory now: written by the supervisor, read by whoever wants to talk to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rivergate.runtime.paths import DataDir
+
+
+@dataclass(frozen=True, slots=True)
+class StageProcess:
+    """One process: its slot, stage, incarnation and process id."""
+
+    slot: str
+    stage: str
+    incarnation: str
+    pid: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The newest word of the supervisor. `error` says why it gave up."""
+
+    pid: int
+    app: str
+    bootstrap: str
+    host: str
+    ready: bool
+    error: str = ""
+    processes: Sequence[StageProcess] = field(default=())
+
+
+class RunningState:
+    """Keeps the state file. One thread."""
+
+    def __init__(self, data: DataDir, app: str, bootstrap: str, host: str) -> None:
+        self._path = data.state_file
+        self._app, self._bootstrap, self._host = app, bootstrap, host
+        self._ready = False
+        self._written: Running | None = None
+
+    def update(self, processes: Sequence[StageProcess], *, ready: bool | None = None) -> None:
+        """Write what has changed."""
+        if ready is not None:
+            self._ready = ready
+        self._write(Running(os.getpid(), self._app, self._bootstrap, self._host, self._ready, "", tuple(processes)))
+
+    def fail(self, error: str) -> None:
+        """Say why the supervisor gives up."""
+        self._write(Running(os.getpid(), self._app, self._bootstrap, self._host, ready=False, error=error))
+
+    def clear(self) -> None:
+        """Nothing runs any more."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, state: Running) -> None:
+        if state == self._written:
+            return
+        aside = self._path.with_suffix(".part")
+        aside.write_text(json.dumps(asdict(state)))
+        aside.replace(self._path)
+        self._written = state
+
+
+def read_running(path: Path) -> Running | None:
+    """What the file says, or None where nothing runs."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return Running(**(value | {"processes": tuple(StageProcess(**p) for p in value["processes"])}))

@@ -1,0 +1,137 @@
+"""A running app from the outside: broker, supervisor, and all that it starts, ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rivergate.domain.errors import RivergateError
+from rivergate.runtime.hosts import LocalProcess
+from rivergate.runtime.kafka.server import LocalKafka
+from rivergate.runtime.paths import DataDir
+from rivergate.runtime.running import Running, read_running
+from rivergate.runtime.spec import AppRef, ProcessSpec
+
+READY_S = 120.0
+STOP_S = 4.5
+
+Tell = Callable[[str, float | None], None]
+"""Told what is being done, and how far it is (0 to 1) where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run an app. No `bootstrap` means a local Kafka in the data directory."""
+
+    app: AppRef
+    data_dir: Path
+    bootstrap: str | None = None
+    host: str = "ray"
+    workers: int = 1
+    stages: tuple[str, ...] = ()
+    otlp: str | None = None
+    review_port: int = 0
+    accept_new_code: dict[str, str] | None = None
+    security: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def supervisor(self, bootstrap: str) -> ProcessSpec:
+        """What the supervisor is told."""
+        options = {
+            "host": self.host,
+            "workers": self.workers,
+            "stages": list(self.stages),
+            "otlp": self.otlp,
+            "review_port": self.review_port,
+            "log": "supervisor",
+            "accept_new_code": self.accept_new_code,
+            **self.extra,
+        }
+        return ProcessSpec(
+            "supervisor", "supervisor", "supervisor", self.app, bootstrap, str(self.data_dir), self.security, options
+        )
+
+
+class Session:
+    """A running app. One thread; `stop` may be called twice."""
+
+    def __init__(self, options: RunOptions, bootstrap: str, supervisor: LocalProcess) -> None:
+        self.options = options
+        self.bootstrap = bootstrap
+        self.data = DataDir(options.data_dir)
+        self._supervisor = supervisor
+
+    @property
+    def running(self) -> Running | None:
+        """The newest word of the supervisor."""
+        return read_running(self.data.state_file)
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The supervisor's process."""
+        return self._supervisor.pid
+
+    def demand_alive(self) -> None:
+        """Raise what ended the supervisor, if it has ended."""
+        if self._supervisor.alive():
+            return
+        found = self.running
+        raise RivergateError(
+            found.error if found and found.error else f"the supervisor ended ({self._supervisor.why_ended()})",
+            where=str(self.data.logs / "supervisor.log"),
+        )
+
+    def wait_until_ready(self, timeout_s: float = READY_S) -> None:
+        """Wait until every planned shard runs. Raises what prevents it."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = self.running
+            if found is not None and found.ready:
+                return
+            self.demand_alive()
+            if time.monotonic() > deadline:
+                raise RivergateError(
+                    f"not everything runs after {timeout_s:.0f} s",
+                    where=str(self.data.logs),
+                    remedy="look into the logs",
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Drain and end everything that this session started, within five seconds."""
+        if self._supervisor.alive():
+            self._supervisor.ask_to_stop()
+            deadline = time.monotonic() + STOP_S
+            while self._supervisor.alive() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self._supervisor.kill()
+
+
+def unheard(what: str, share: float | None) -> None:
+    """Nobody listens."""
+
+
+@contextlib.contextmanager
+def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
+    """Start a broker if none is given, the supervisor and everything else; ready when it yields; ended afterwards."""
+    data = DataDir(options.data_dir).make()
+    kafka = None if options.bootstrap else LocalKafka(data.root)
+    try:
+        if kafka is not None:
+            kafka.start(tell)
+        bootstrap = options.bootstrap or (kafka.bootstrap if kafka else "")
+        tell("starting agents, gate, effects, review and audit", None)
+        data.state_file.unlink(missing_ok=True)
+        session = Session(options, bootstrap, LocalProcess(options.supervisor(bootstrap)))
+        try:
+            session.wait_until_ready()
+            yield session
+        finally:
+            session.stop()
+    finally:
+        if kafka is not None:
+            kafka.stop(timeout_s=3.0)

@@ -1,0 +1,138 @@
+"""From a stage's name to the driver of one of its shards: here the parts are put together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from rivergate.adapters.blob_store import FsspecBlobs
+from rivergate.adapters.kafka_log import KafkaShardLog
+from rivergate.adapters.kafka_reader import KafkaReader
+from rivergate.audit.otlp import SpanEncoder
+from rivergate.domain import names
+from rivergate.domain.clock import Micros
+from rivergate.domain.record import TopicPartition
+from rivergate.kernel.shard import ShardSpec
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.transactor import Limits, Tools, Transactor
+from rivergate.ports import Fold
+from rivergate.runtime import keys
+from rivergate.runtime.app import App
+from rivergate.runtime.code import code_digest, versions
+from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.worker import Driver
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+AGENT, GRAPH, GATE, EFFECTS = "agent", "graph", "gate", "effects"
+
+
+def wall_clock() -> Micros:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def shard_inputs(topics: list[str], shard: int) -> tuple[TopicPartition, ...]:
+    """Inputs of a shard of a co-partitioned stage: the partition of its number of every topic."""
+    return tuple((t, shard) for t in topics)
+
+
+def gate_inputs(app: str, partitions: int) -> tuple[TopicPartition, ...]:
+    """Inputs of the gate's one shard: `control` whole, and every partition of what it judges."""
+    judged = [names.topic(app, n) for n in (names.PROPOSALS, names.DECISIONS, names.OUTCOMES)]
+    return ((names.topic(app, names.CONTROL), 0), *((t, p) for t in judged for p in range(partitions)))
+
+
+def shard_spec(
+    spec: ProcessSpec, shard: int, inputs: tuple[TopicPartition, ...], code: str, *broadcast: str
+) -> ShardSpec:
+    """The kernel's description of one shard of this process."""
+    return ShardSpec(
+        app=spec.app.name,
+        stage=spec.stage,
+        shard=shard,
+        inputs=inputs,
+        code=code,
+        worker=spec.incarnation,
+        broadcast=broadcast,
+        accept_new_code=spec.options.get("accept_new_code"),
+    )
+
+
+def fold_of(app: App, stage: str, operator_key: bytes) -> tuple[Callable[[], Fold], str]:
+    """What makes a fresh fold of a transactor's stage, and the digest of its code."""
+    if stage == names.GATE:
+        return gate_fold(app.name, operator_key)
+    from rivergate.agents.fold import AgentFold
+
+    agent = app.agent(stage)
+    return lambda: AgentFold(app.name, agent), code_digest([agent.__module__])
+
+
+def gate_fold(app: str, operator_key: bytes) -> tuple[Callable[[], Fold], str]:
+    """What makes a fresh gate, and the digest of its code."""
+    from rivergate.gate import fold
+
+    return lambda: fold.GateFold(app, operator_key), code_digest([fold.__name__])
+
+
+def transactor(spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold]) -> Transactor:
+    """A transactor on Kafka, with snapshots in the data directory (or wherever `snapshots` says)."""
+    return Transactor(
+        shard, KafkaShardLog(spec.bootstrap, shard, spec.security), make_fold, tools(spec, shard), limits(spec)
+    )
+
+
+def limits(spec: ProcessSpec) -> Limits:
+    """Bounds of a shard's loop, with what the options override."""
+    return Limits(**spec.options.get("limits", {}))
+
+
+def tools(spec: ProcessSpec, shard: ShardSpec) -> Tools:
+    """What a driver works with beside its log."""
+    data = spec.data
+    blobs = FsspecBlobs(str(spec.options.get("snapshots", data.snapshots)))
+    return Tools(
+        snapshots=SnapshotStore(blobs, shard, keys.load_key(data.keys, keys.SNAPSHOTS)),
+        reader=lambda: KafkaReader(spec.bootstrap, f"{shard.group}.replay", spec.security),
+        encoder=SpanEncoder(resource(spec, shard.stage), versions()["rivergate"]),
+        clock=wall_clock,
+        versions=versions(),
+        progress=lambda done, total: _LOG.info("%s: replayed %d of %d commits", shard.name, done, total),
+    )
+
+
+def resource(spec: ProcessSpec, stage: str) -> dict[str, str]:
+    """OpenTelemetry resource of a stage's process."""
+    return {
+        "service.name": f"{spec.app.name}.{stage}",
+        "service.namespace": spec.app.name,
+        "service.instance.id": spec.incarnation,
+    }
+
+
+def driver_maker(spec: ProcessSpec) -> Callable[[int], Driver]:
+    """What makes the driver of a shard of this process's stage. Imports only what the stage needs."""
+    return _MAKERS[spec.role](spec)
+
+
+def _agent(spec: ProcessSpec) -> Callable[[int], Driver]:
+    from rivergate.agents.fold import agent_inputs
+
+    app = spec.app.load()
+    agent = app.agent(spec.stage)
+    make_fold, code = fold_of(app, spec.stage, b"")
+    topics = agent_inputs(app.name, agent)
+    return lambda shard: transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold)
+
+
+def _gate(spec: ProcessSpec) -> Callable[[int], Driver]:
+    operator_key = keys.load_public(spec.data.keys, keys.OPERATOR)
+    make_fold, code = gate_fold(spec.app.name, operator_key)
+    inputs = gate_inputs(spec.app.name, spec.app.partitions)
+    control = names.topic(spec.app.name, names.CONTROL)
+    return lambda shard: transactor(spec, shard_spec(spec, shard, inputs, code, control), make_fold)
+
+
+_MAKERS: dict[str, Callable[[ProcessSpec], Callable[[int], Driver]]] = {AGENT: _agent, GATE: _gate}

@@ -1,0 +1,190 @@
+"""The supervisor: writes the assignments, starts the processes, and starts again what has died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rivergate.adapters.kafka_assignments import AssignmentLog
+from rivergate.domain.clock import rfc3339
+from rivergate.runtime import commands
+from rivergate.runtime.first_start import Bootstrap
+from rivergate.runtime.hosts import Host, Running
+from rivergate.runtime.plan import Slot
+from rivergate.runtime.running import RunningState, StageProcess
+from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.stages import wall_clock
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+TICK_S = 0.1
+QUICK_DEATH_S = 10.0
+MAX_BACKOFF_S = 10.0
+STOP_S = 3.5
+
+
+@dataclass(slots=True)
+class Incarnation:
+    """A slot's present process. `quick_deaths` in a row delay its next start."""
+
+    slot: Slot
+    running: Running
+    name: str
+    started: float
+    quick_deaths: int = 0
+    start_at: float | None = None
+
+
+@dataclass(slots=True)
+class Owners:
+    """Owner and attempt of every shard, as the assignments say."""
+
+    stages: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+
+    def give(self, slot: Slot, worker: str) -> None:
+        """All shards of the slot to this worker."""
+        stage = self.stages.setdefault(slot.stage, {})
+        for shard in slot.shards:
+            stage[shard] = (worker, stage.get(shard, ("", 0))[1])
+
+    def resume(self, stage: str, shard: int) -> bool:
+        """Ask for another attempt; False where there is no such shard."""
+        owner = self.stages.get(stage, {}).get(shard)
+        if owner is None:
+            return False
+        self.stages[stage][shard] = (owner[0], owner[1] + 1)
+        return True
+
+
+class Supervisor:
+    """One thread runs it. `hosts` maps a slot to the host that it lives on; `base` is what every process is told."""
+
+    def __init__(
+        self,
+        base: ProcessSpec,
+        slots: Sequence[Slot],
+        host_of: Mapping[bool, Host],
+        assignments: AssignmentLog,
+        state: RunningState,
+    ) -> None:
+        self._base = base
+        self._slots = slots
+        self._host_of = host_of
+        self._assignments = assignments
+        self._state = state
+        self._owners = Owners()
+        self._live: dict[str, Incarnation] = {}
+
+    def run(self, bootstrap: Bootstrap, stop: threading.Event) -> None:
+        """Start everything, watch it until `stop`, end everything."""
+        try:
+            self._assignments.open()
+            for slot in self._slots:
+                self._start(slot)
+            self._assign("gate")
+            bootstrap.demand_control(stop)
+            self._assign(*{s.stage for s in self._slots if s.shards and s.stage != "gate"})
+            while not stop.is_set():
+                self._tick(bootstrap)
+                stop.wait(TICK_S)
+        finally:
+            self._stop_all()
+
+    def _tick(self, bootstrap: Bootstrap) -> None:
+        dead = [i for i in self._live.values() if not i.running.alive()]
+        for incarnation in dead:
+            self._restart(incarnation)
+        for stage, shard in commands.take_resumes(self._base.data):
+            if self._owners.resume(stage, shard):
+                self._assign(stage)
+        self._state.update(self._processes(), ready=bootstrap.is_ready())
+
+    def _start(self, slot: Slot) -> None:
+        before = self._live.get(slot.name)
+        name = f"{slot.name}-{uuid.uuid4().hex[:8]}"
+        spec = ProcessSpec(
+            role=slot.role,
+            stage=slot.stage,
+            incarnation=name,
+            app=self._base.app,
+            bootstrap=self._base.bootstrap,
+            data_dir=self._base.data_dir,
+            security=self._base.security,
+            options=self._base.options | {"slot": slot.name, "log": slot.name},
+        )
+        self._owners.give(slot, name)
+        running = self._host_of[slot.under_ray].start(spec)
+        self._live[slot.name] = Incarnation(slot, running, name, time.monotonic(), before.quick_deaths if before else 0)
+        self._state.update(self._processes())
+
+    def _restart(self, dead: Incarnation) -> None:
+        now = time.monotonic()
+        if dead.start_at is None:
+            quick = now - dead.started < QUICK_DEATH_S
+            dead.quick_deaths = dead.quick_deaths + 1 if quick else 0
+            dead.start_at = now + (min(0.25 * 2**dead.quick_deaths, MAX_BACKOFF_S) if dead.quick_deaths > 1 else 0.0)
+            _LOG.warning("%s ended (%s): it starts again", dead.name, dead.running.why_ended())
+        if now >= dead.start_at:
+            self._start(dead.slot)
+            if dead.slot.shards:
+                self._assign(dead.slot.stage)
+
+    def _assign(self, *stages: str) -> None:
+        found = {s: self._owners.stages[s] for s in stages if s in self._owners.stages}
+        if found:
+            self._assignments.publish(found, rfc3339(wall_clock()))
+
+    def _processes(self) -> list[StageProcess]:
+        return [
+            StageProcess(i.slot.name, i.slot.stage, i.name, i.running.pid, i.running.alive())
+            for i in self._live.values()
+        ]
+
+    def _stop_all(self) -> None:
+        for i in self._live.values():
+            i.running.ask_to_stop()
+        deadline = time.monotonic() + STOP_S
+        while time.monotonic() < deadline and any(i.running.alive() for i in self._live.values()):
+            time.sleep(0.05)
+        for i in self._live.values():
+            if i.running.alive():
+                _LOG.warning("%s didn't drain within %.1f s: killed", i.name, STOP_S)
+                i.running.kill()
+        for host in self._host_of.values():
+            host.close()
+        self._state.clear()
+
+
+def run_supervisor(spec: ProcessSpec, stop: threading.Event) -> None:
+    """The supervisor's process: topics, keys, control, then everything else until `stop`."""
+    from rivergate.runtime.assembly import assemble
+
+    supervisor, bootstrap = assemble(spec)
+    supervisor.run(bootstrap, stop)
+
+
+def data_lock(path: Path) -> int:
+    """Descriptor of the lock that one supervisor of a data directory holds. Raises `AlreadyRunning`."""
+    import fcntl
+
+    from rivergate.domain.errors import AlreadyRunning
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        holder = path.read_text().strip() or "another process"
+        os.close(descriptor)
+        raise AlreadyRunning(
+            f"this app already runs on {path.parent} (process {holder})",
+            remedy="stop it first, or choose another --data-dir and --app",
+        ) from e
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
