@@ -11,6 +11,8 @@ _LOG = logging.getLogger("rivergate.kafka")
 
 def common(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What every client has. librdkafka's own lines go to our log, never onto a user's terminal."""
+    if not _LOG.handlers:
+        _LOG.addHandler(logging.NullHandler())  # without any handler, Python itself writes warnings to stderr
     return {"bootstrap.servers": bootstrap, "logger": _LOG, "log_level": 4, **(security or {})}
 
 
