@@ -93,16 +93,17 @@ def rule_of(rule: Any) -> RuleView:
         return RuleView(name=str(rule), verdict="", message="", condition="", values={})
     values = rule.get("values")
     return RuleView(
-        name=_text(rule, "rule", "name", "id"),
+        name=_text(rule, "id"),
         verdict=_text(rule, "verdict"),
-        message=_text(rule, "message", "reason", "error"),
-        condition=_text(rule, "when", "condition"),
+        message=_text(rule, "because"),
+        condition=_text(rule, "when"),
         values=values if isinstance(values, dict) else {},
     )
 
 
-def _text(of: Mapping[str, Any], *fields: str) -> str:
-    return next((str(of[f]) for f in fields if of.get(f) not in (None, "")), "")
+def _text(of: Mapping[str, Any], field: str) -> str:
+    found = of.get(field)
+    return "" if found is None else str(found)
 
 
 def _item_fields(case: Case) -> dict[str, Any]:

@@ -152,10 +152,9 @@ def opened(n: int, args: dict[str, Any] | None = None, **more: Any) -> dict[str,
         "policy_digest": "5" * 64,
         "rules": [
             {
-                "rule": "costly-shutdown",
+                "id": "costly-shutdown",
                 "verdict": "review",
-                "message": "a shutdown above 1000 waits for a person",
-                "when": "action.cost > 1000.0",
+                "because": "a shutdown above 1000 waits for a person",
                 "values": {"action.cost": 1200.5},
             }
         ],
