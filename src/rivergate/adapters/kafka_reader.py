@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
-from rivergate.adapters.kafka_tail import record_of
+from rivergate.adapters.kafka_tail import fetched, record_of
 from rivergate.domain.errors import BrokerUnavailable, RivergateError
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
@@ -95,7 +95,7 @@ class KafkaReader:
         before = wanted.passed
         deadline = time.monotonic() + SILENCE_S
         while wanted.passed == before:
-            for m in self._consumer.consume(5000, 0.5):
+            for m in fetched(self._consumer, 5000, 0.5):
                 self._take(m)
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(

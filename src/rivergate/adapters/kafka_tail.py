@@ -22,19 +22,22 @@ _RETRIED_INSIDE = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaErr
 
 def poll_records(consumer: Consumer, limit: int, wait_s: float, bootstrap: str) -> list[Record]:
     """Wait up to `wait_s` for a first record, then take what has been fetched, up to `limit`."""
-    messages = consumer.consume(1, wait_s)
-    if not messages:
-        return []
-    if limit > 1:
-        messages += consumer.consume(limit - 1, 0)
     records = []
-    for m in messages:
+    for m in fetched(consumer, limit, wait_s):
         error = m.error()
         if error is None:
             records.append(record_of(m))
         elif error.code() != _PARTITION_EOF and error.code() not in _RETRIED_INSIDE:
             raise translated(KafkaException(error), "reading", bootstrap)
     return records
+
+
+def fetched(consumer: Consumer, limit: int, wait_s: float) -> list[Any]:
+    """Messages and end-of-partition events. `consume(limit, wait)` would wait to be full: this waits for one."""
+    messages: list[Any] = consumer.consume(1, wait_s)
+    if messages and limit > 1:
+        messages += consumer.consume(limit - 1, 0)
+    return messages
 
 
 def record_of(m: Any) -> Record:
@@ -64,7 +67,7 @@ def _last_between(consumer: Consumer, topic: str, partition: int, start: int, bo
     last: Record | None = None
     deadline = time.monotonic() + METADATA_S
     while time.monotonic() < deadline:
-        for m in consumer.consume(500, 1.0):
+        for m in fetched(consumer, 500, 1.0):
             error = m.error()
             if error is None:
                 last = record_of(m)

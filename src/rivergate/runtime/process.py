@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import logging
 import os
 import signal
@@ -20,6 +21,14 @@ from rivergate.runtime.spec import ProcessSpec
 _LOG = logging.getLogger("rivergate.runtime")
 
 ORPHAN_GRACE_S = 4.0
+
+WORKER = "rivergate.runtime.run_worker:run_worker"
+ENTRIES = {
+    "supervisor": "rivergate.runtime.supervisor:run_supervisor",
+    "review": "rivergate.web.process:run_review",
+    "audit": "rivergate.runtime.services:run_audit",
+    "otlp": "rivergate.runtime.services:run_otlp",
+}
 
 Role = Callable[[ProcessSpec, threading.Event], None]
 
@@ -42,19 +51,10 @@ def main() -> int:
 
 
 def role_of(spec: ProcessSpec) -> Role:
-    """The function that runs a role. Imports it only when asked."""
-    if spec.role == "supervisor":
-        from rivergate.runtime.supervisor import run_supervisor
-
-        return run_supervisor
-    if spec.role in ("review", "audit", "otlp"):
-        from rivergate.runtime import services
-
-        service: Role = services.ROLES[spec.role]
-        return service
-    from rivergate.runtime.run_worker import run_worker
-
-    return run_worker
+    """The function that runs a role: MODULE:FUNCTION by name, since some of them live above the runtime."""
+    module, _, function = ENTRIES.get(spec.role, WORKER).partition(":")
+    found: Role = getattr(importlib.import_module(module), function)
+    return found
 
 
 def log_to_stderr() -> None:

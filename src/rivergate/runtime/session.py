@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -74,6 +75,14 @@ class Session:
     def supervisor_pid(self) -> int:
         """The supervisor's process."""
         return self._supervisor.pid
+
+    def review_url(self) -> str | None:
+        """A link that signs a browser in on the review page; None while the service hasn't told its address."""
+        try:
+            found = json.loads(self.data.token_file.read_text())
+        except (OSError, ValueError):
+            return None
+        return f"{found['address']}/login?token={found['token']}" if found.get("address") else None
 
     def demand_alive(self) -> None:
         """Raise what ended the supervisor, if it has ended."""

