@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from rivergate.domain.errors import ConfigError
 from rivergate.domain.wire import WIRE_MODELS
+from rivergate.topics.json_schema import faulty_place
 from rivergate.topics.model import TopicFile
 from rivergate.topics.near import did_you_mean
 from rivergate.topics.source import YamlSource
@@ -36,6 +37,14 @@ def read_topic_file(path: Path) -> tuple[TopicFile, YamlSource]:
                 where=source.where(("schema", place)),
                 remedy=did_you_mean(ce_type, WIRE_MODELS, "rivergate.domain.wire lists them"),
             )
+    fault = faulty_place(topic.json_schema) if topic.json_schema else None
+    if fault:
+        faulty, problem = fault
+        raise ConfigError(
+            f"json_schema: {problem}",
+            where=source.where(("json_schema", *faulty)),
+            remedy="correct it; the draft is 2020-12 of json-schema.org",
+        )
     return topic, source
 
 
