@@ -1,0 +1,1 @@
+"""Policy files: read, checked as a whole, compiled for each kind of proposal."""

@@ -1,0 +1,155 @@
+"""A proposal as the gate reads it: ids and digests recomputed, nothing taken on trust."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from rivergate.domain.clock import SECOND, Micros, parse_rfc3339, rfc3339
+from rivergate.domain.errors import BadInput
+from rivergate.domain.ids import arguments_digest, parse_traceparent, span_id_of, trace_id_of
+from rivergate.domain.record import Record
+
+DEFAULT_LIFE: Final = 3600 * SECOND
+_LONGEST_ID: Final = 200
+
+MALFORMED: Final = "malformed"
+WRONG_ID: Final = "wrong-id"
+WRONG_DIGEST: Final = "wrong-digest"
+TOO_LARGE: Final = "too-large"
+GATE_ERROR: Final = "gate-error"
+
+
+@dataclass(slots=True)
+class Proposed:
+    """An identified proposal. `problem` is (rule, why) if it must be denied whatever the policy says.
+
+    `mark` tells whether another record with this id says the same. `may_repeat`: it comes from an outbox, not
+    from a stage's commit.
+    """
+
+    proposal_id: str
+    partition: int
+    key: bytes | None
+    trace_id: str
+    parent_id: str
+    may_repeat: bool
+    agent: str = ""
+    kind: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments_digest: str = ""
+    confidence: float | None = None
+    event_id: str = ""
+    event: dict[str, Any] = field(default_factory=dict)
+    expires_at: Micros = 0
+    makers: tuple[str, ...] = ()
+    mark: str = ""
+    problem: tuple[str, str] | None = None
+
+    @property
+    def span_id(self) -> str:
+        """The gate's span of this proposal: the parent of all that becomes of it."""
+        return span_id_of("gate", self.proposal_id)
+
+    @property
+    def expires(self) -> str:
+        """`expires_at` as on the wire."""
+        return rfc3339(self.expires_at)
+
+
+def json_object(record: Record) -> dict[str, Any] | None:
+    """The record's value, if it is a JSON object."""
+    try:
+        value = orjson.loads(record.value or b"")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_proposal(record: Record, app: str, clock: Micros, limit_bytes: int) -> Proposed | str:
+    """The proposal, or why it can't be identified. Raises nothing."""
+    value = json_object(record)
+    if value is None:
+        return "not a JSON object"
+    pid = value.get("proposal_id")
+    if not isinstance(pid, str) or not 0 < len(pid) <= _LONGEST_ID:
+        return "a proposal needs `proposal_id`"
+    try:
+        pid.encode()
+    except UnicodeEncodeError:
+        return "`proposal_id` isn't text"
+    raw = record.value or b""
+    event_id = value.get("event_id")
+    trace = parse_traceparent(record.header("traceparent"))
+    source = record.header("ce_source") or b""
+    p = Proposed(
+        proposal_id=pid,
+        partition=record.partition,
+        key=record.key,
+        trace_id=trace[0] if trace else trace_id_of(event_id if isinstance(event_id, str) else pid),
+        parent_id=trace[1] if trace else "",
+        may_repeat=source.endswith(b"/door") or record.header("rg_commit") is None,
+        expires_at=clock + DEFAULT_LIFE,
+    )
+    try:
+        p.problem = _read(p, value, app)
+        if len(raw) > limit_bytes // 2:  # what becomes of it repeats the arguments and adds to them
+            p.problem = (TOO_LARGE, f"{len(raw)} bytes, the limit is {limit_bytes // 2}")
+    except Exception as e:  # noqa: BLE001 - whatever a proposal holds, it ends as a denial
+        p.problem = (GATE_ERROR, f"{type(e).__name__}: {e}"[:500])
+    p.mark = p.mark or hashlib.sha256(raw).hexdigest()[:16]
+    return p
+
+
+def _read(p: Proposed, value: dict[str, Any], app: str) -> tuple[str, str] | None:
+    """Fill in what can be read; (rule, why) of the first thing that is wrong."""
+    wrong = _fields(p, value)
+    if wrong:
+        return MALFORMED, wrong
+    ordinal = value["ordinal"]
+    if value.get("app") != app:
+        return WRONG_ID, f"it is a proposal of app {str(value.get('app'))[:100]!r}"
+    # orjson's form of texts and small integers is RFC 8785's, at a fraction of the time
+    wanted = hashlib.sha256(orjson.dumps([app, p.agent, p.event_id, ordinal])).hexdigest()[:32]
+    if wanted != p.proposal_id:
+        return WRONG_ID, f"agent, event and ordinal give the id {wanted}"
+    try:
+        p.arguments_digest = arguments_digest(p.kind, p.arguments)
+    except BadInput as e:
+        return MALFORMED, e.what
+    p.mark = p.arguments_digest[:16]
+    if value.get("arguments_digest") != p.arguments_digest:
+        return WRONG_DIGEST, f"kind and arguments give the digest {p.arguments_digest}"
+    return None
+
+
+def _fields(p: Proposed, value: dict[str, Any]) -> str:
+    """Take over the fields that have the right type; the first that hasn't."""
+    wrong = [name for name in ("agent", "kind", "event_id") if not isinstance(value.get(name), str)]
+    wrong += [name for name in ("arguments", "event") if not isinstance(value.get(name), dict)]
+    p.agent, p.kind, p.event_id = (
+        v if isinstance(v, str) else "" for v in (value.get("agent"), value.get("kind"), value.get("event_id"))
+    )
+    p.event = value["event"] if isinstance(value.get("event"), dict) else {}
+    p.arguments = value["arguments"] if isinstance(value.get("arguments"), dict) else {}
+    confidence, ordinal = value.get("confidence"), value.get("ordinal")
+    if type(confidence) in (int, float):
+        p.confidence = float(confidence)  # type: ignore[arg-type] # narrowed by its type
+    elif confidence is not None:
+        wrong.append("confidence")
+    if type(ordinal) is not int or not 0 <= ordinal < 2**53:
+        wrong.append("ordinal")
+    behalf = value.get("on_behalf_of")
+    if isinstance(behalf, str) and behalf:
+        p.makers = (behalf,)
+    elif behalf is not None:
+        wrong.append("on_behalf_of")
+    if value.get("expires_at") is not None:
+        try:
+            p.expires_at = parse_rfc3339(value["expires_at"])
+        except (ValueError, TypeError, OverflowError):
+            wrong.append("expires_at")
+    return f"missing or of the wrong type: {', '.join(wrong)}" if wrong else ""
