@@ -59,18 +59,13 @@ def make(c: Connection) -> bool:
     return True
 
 
-def is_shown(case: Case) -> bool:
-    """Whether people see the case: it is a review, or an action that was once unresolved."""
-    return case.state is not None or any(o.value["status"] == "unknown" for o in case.all("outcome"))
-
-
 def row_of(case: Case) -> dict[str, Any]:
     """The case as a row of `CASES`."""
     about, opened, newest = case.about, case.get("opened"), case.outcome
     kind = str(about.value["kind"]) if about else ""
     return {
         "proposal_id": case.proposal_id,
-        "shown": is_shown(case),
+        "shown": case.shown,
         "state": case.state or "",
         "outcome": newest.value["status"] if newest else "",
         "kind": kind.replace("\x00", "\ufffd")[:255],  # PostgreSQL's text can't hold NUL

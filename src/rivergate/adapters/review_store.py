@@ -117,7 +117,7 @@ class SqlReviewStore:
                 known = Case.from_json(pid, there[pid]) if pid in there else Case(pid)
                 merged = known.merged(facts[pid])
                 if merged.facts != known.facts:
-                    rows.append(schema.row_of(merged) | {"shown_before": schema.is_shown(known)})
+                    rows.append(schema.row_of(merged) | {"shown_before": known.shown})
         shown = any(r.pop("shown_before") | r["shown"] for r in rows) if rows else False
         _upsert(c, CASES, rows)
         return shown

@@ -75,6 +75,11 @@ class Case:
         return newest is not None and newest.value["status"] == "unknown"
 
     @property
+    def shown(self) -> bool:
+        """Whether people see it: it is a review, or an action whose outcome is or was unknown."""
+        return self.state is not None or any(o.value["status"] == "unknown" for o in self.all("outcome"))
+
+    @property
     def about(self) -> Fact | None:
         """A fact that carries kind, arguments and event."""
         return self.first("opened", "proposal", "action")

@@ -147,7 +147,7 @@ class ReviewService:
     def _case(self, proposal_id: str) -> Case:
         given = proposal_id.strip().lower()
         found = self.store.case(given) if len(given) == _WHOLE_ID else None
-        if found is not None and (found.state is not None or found.unresolved or found.all("resolution")):
+        if found is not None and found.shown:
             return found
         if not given:
             raise ReviewNotFound("no id was given", remedy="`rivergate review list` shows the ids")

@@ -170,7 +170,9 @@ def opened(n: int, args: dict[str, Any] | None = None, **more: Any) -> dict[str,
 def amended(n: int, revision: int, args: dict[str, Any], because: str = "edited") -> dict[str, Any]:
     """A review's amendment."""
     o = opened(n, args)
-    kept = {k: o[k] for k in ("proposal_id", "arguments", "arguments_digest", "policy_digest", "tier", "quorum", "makers")}
+    kept = {
+        k: o[k] for k in ("proposal_id", "arguments", "arguments_digest", "policy_digest", "tier", "quorum", "makers")
+    }
     return kept | {"revision": revision, "because": because}
 
 
@@ -213,7 +215,9 @@ def settled(n: int, result: str = "approved", *decisions: str) -> dict[str, Any]
 def action(n: int, verdict: str = "review") -> dict[str, Any]:
     """An action."""
     p = proposal(n)
-    kept = {k: p[k] for k in ("proposal_id", "kind", "arguments", "arguments_digest", "event_id", "event", "expires_at")}
+    kept = {
+        k: p[k] for k in ("proposal_id", "kind", "arguments", "arguments_digest", "event_id", "event", "expires_at")
+    }
     return kept | {"policy_digest": "5" * 64, "verdict": verdict, "rules": ["costly-shutdown"], "decisions": []}
 
 
@@ -232,4 +236,10 @@ def intent(n: int) -> dict[str, Any]:
 def outcome(n: int, status: str = "done", **more: Any) -> dict[str, Any]:
     """An outcome."""
     p = proposal(n)
-    return {"proposal_id": p["proposal_id"], "status": status, "detail": "work order 17", "event_id": p["event_id"], "event": p["event"]} | more
+    return {
+        "proposal_id": p["proposal_id"],
+        "status": status,
+        "detail": "work order 17",
+        "event_id": p["event_id"],
+        "event": p["event"],
+    } | more
