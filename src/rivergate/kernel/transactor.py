@@ -98,12 +98,13 @@ class Transactor:
         return True
 
     def drain(self) -> None:
-        """Leave a snapshot of the newest commit, named by a commit record of its own, so that other code can go on."""
+        """Leave a snapshot at the newest sequence, that of a commit record made for it, so that other code can go on."""
         if self.standing.seq == 0 or (self.standing.snapshot and self.standing.snapshot.seq == self.standing.seq - 1):
             return
-        self._take_snapshot()
         prepared = prepare(self.spec, self.standing, clock=self.standing.clock, ranges=(), outputs=())
-        commit(self._log, self.spec, prepared, self._tools.hook)
+        drained = self.standing.after(prepared.record, self.standing.journal_offset)
+        ref = self._tools.snapshots.put(Snapshot(drained, self.spec.code, self._tools.versions, self._fold.dump()))
+        commit(self._log, self.spec, replace(prepared, record=replace(prepared.record, snapshot=ref)), self._tools.hook)
 
     def close(self) -> None:
         """Give the shard up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pickle import PicklingError
 
 from rivergate.adapters.blob_store import FsspecBlobs
 from rivergate.adapters.kafka_log import KafkaShardLog
@@ -12,6 +13,7 @@ from rivergate.adapters.kafka_reader import KafkaReader
 from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain import names
 from rivergate.domain.clock import Micros
+from rivergate.domain.errors import ConfigError, SnapshotCorrupt
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
@@ -123,8 +125,20 @@ def _agent(spec: ProcessSpec) -> Callable[[int], Driver]:
     app = spec.app.load()
     agent = app.agent(spec.stage)
     make_fold, code = fold_of(app, spec.stage, b"")
+    demand_picklable(make_fold(), agent.__qualname__)
     topics = agent_inputs(app.name, agent)
     return lambda shard: transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold)
+
+
+def demand_picklable(fold: Fold, agent: str) -> None:
+    """Find out before the first event that the state can't go into a snapshot. Raises `ConfigError`."""
+    try:
+        fold.load(fold.dump())
+    except (AttributeError, TypeError, PicklingError, SnapshotCorrupt) as e:
+        raise ConfigError(
+            f"the state of agent {agent} can't be put into a snapshot: {e}",
+            remedy="define the agent's class at the top of a module, and keep no open files, locks or lambdas in it",
+        ) from e
 
 
 def _gate(spec: ProcessSpec) -> Callable[[int], Driver]:
