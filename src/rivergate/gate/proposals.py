@@ -30,7 +30,7 @@ def on_proposal(turn: Turn, record: Record, index: int) -> None:
     state = turn.state
     before = state.judged.get(p.proposal_id)
     if before is not None or p.proposal_id in state.reviews:
-        if before == p.mark:
+        if before in (None, p.mark):  # None: its id was forgotten, its review is still open
             turn.count("repeated_proposals")
         else:
             turn.count("conflicting_proposals")
