@@ -144,7 +144,9 @@ def _size_limit(admin: KafkaAdmin, topic: str, declared: TopicFile | None, refer
     """The topic's limit in bytes. Raises `UnknownTopic`, and `ConfigError` for a topic that isn't for people."""
     there = admin.names()
     if topic not in there:
-        remedy = did_you_mean(topic, there, "create it: declare it in a topic file and run `rivergate topics apply`")
+        apps = {n.removesuffix(f".{CONTROL}") for n in there if n.endswith(f".{CONTROL}")}
+        own = [n for n in there if n.partition(".")[0] not in apps]
+        remedy = did_you_mean(topic, own, "create it: declare it in a topic file and run `rivergate topics apply`")
         if declared is not None:
             remedy = f"it is declared, so create it: rivergate topics apply {reference or '…'}"
         raise UnknownTopic(f"there is no topic {topic!r}", remedy=remedy)
@@ -160,7 +162,7 @@ def _refuse_system_topic(topic: str, there: Iterable[str]) -> None:
         stem = entry.declared.name.removeprefix("{app}.")
         if rest == stem or (stem.startswith("journal.") and rest.startswith("journal.")):
             raise ConfigError(
-                f"{topic} is a system topic of app {app}; {', '.join(entry.declared.writers)} alone write it",
+                f"{topic} is a system topic of app {app}, written by {' and '.join(entry.declared.writers)} alone",
                 remedy="write events to one of the app's own topics, and let its agents and its gate do the rest",
             )
 
@@ -195,7 +197,7 @@ def _say(report: Produced, target: Target, *, strict: bool, as_json: bool) -> No
         counts = {"lines": report.lines, "written": report.written, "rejected": report.rejected}
         typer.echo(json.dumps({"topic": target.topic, **counts, "unwritten": report.unwritten, "problems": problems}))
         return
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     for problem in report.problems[:_SHOWN_PROBLEMS]:
         errors.print(Text.assemble((f"{problem.where}: ", "bold red"), problem.what, (f"\n→ {problem.remedy}", "dim")))
     if report.rejected > _SHOWN_PROBLEMS:
@@ -203,7 +205,7 @@ def _say(report: Produced, target: Target, *, strict: bool, as_json: bool) -> No
     words = f"{report.written:,} of {report.lines:,} lines written to {target.topic}"
     if strict and report.rejected:
         words += ": with --strict nothing is, unless every line holds"
-    Console().print(words, highlight=False)
+    Console(soft_wrap=True, highlight=False).print(words)
 
 
 def _now() -> Micros:

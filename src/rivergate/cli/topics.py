@@ -19,6 +19,7 @@ from rivergate.domain import names
 from rivergate.domain.errors import ConfigError
 from rivergate.runtime.app import load_app
 from rivergate.topics import BrokerTopic, Catalogue, Change, TopicSpec, apply_topics, plan_topics
+from rivergate.topics.catalogue import STAGES
 from rivergate.topics.quantities import duration_text
 
 topics = typer.Typer(no_args_is_help=True, help="Topics as code: what an app needs, and what the broker has.")
@@ -90,18 +91,7 @@ def list_topics(
     if as_json:
         typer.echo(json.dumps({"topics": [_as_dict(s, there) for s in specs]}))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("topic", "partitions", "kept", "written by", "read by"):
-        table.add_column(column, justify="right" if column == "partitions" else "left", overflow="fold")
-    if there is not None:
-        table.add_column("on the broker")
-    for spec in specs:
-        row = [spec.name, str(spec.partitions), _kept(spec), ", ".join(spec.declared.writers)]
-        row.append(", ".join(spec.declared.readers))
-        table.add_row(*row, *([_presence(spec, there)] if there is not None else []))
-        if why:
-            table.add_row("", "", "", Text(spec.declared.why, style="dim"), end_section=True)
-    Console().print(table)
+    _print_list(specs, there, why=why)
 
 
 @topics.command()
@@ -136,6 +126,34 @@ def apply(
     _report(changes, bootstrap, as_json=as_json, done=True)
 
 
+def _print_list(specs: Sequence[TopicSpec], there: Mapping[str, BrokerTopic] | None, *, why: bool) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("parts", justify="right")
+    table.add_column("kept", no_wrap=True)
+    if there is not None:
+        table.add_column("on the broker")
+    table.add_column("written by → read by")
+    for spec in specs:
+        declared = spec.declared
+        flow = Text(f"{_parties(declared.writers)} → {_parties(declared.readers)}")
+        presence = [] if there is None else [_presence(spec, there)]
+        table.add_row(
+            spec.name,
+            str(spec.partitions),
+            _kept(spec),
+            *presence,
+            flow.append(f"\n{declared.why}", "dim") if why else flow,
+        )
+    Console().print(table)
+
+
+def _parties(named: Sequence[str]) -> str:
+    if set(named) >= STAGES:
+        named = ["every stage", *(n for n in named if n not in STAGES)]
+    return ", ".join(named)
+
+
 def _report(changes: Sequence[Change], bootstrap: str, *, as_json: bool, done: bool) -> None:
     refused = [c for c in changes if c.kind == "refuse"]
     if as_json:
@@ -152,7 +170,7 @@ def _report(changes: Sequence[Change], bootstrap: str, *, as_json: bool, done: b
 
 
 def _print_changes(changes: Sequence[Change], bootstrap: str, *, done: bool) -> None:
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     table = Table(box=None, show_header=False, pad_edge=False)
     for c in changes:
         if c.kind != "same":

@@ -53,6 +53,13 @@ class TopicFile(BaseModel):
             raise ValueError("a topic's name has up to 200 letters, digits, dots, underscores and hyphens")
         return name
 
+    @field_validator("partitions", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, partitions: object) -> object:
+        if isinstance(partitions, bool):
+            raise ValueError("true and false are no numbers")  # noqa: TRY004 - pydantic takes a ValueError
+        return partitions
+
     @field_validator("retention")
     @classmethod
     def _retention_is_a_duration(cls, text: str | None) -> str | None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from typing import Final
+
+_ALIKE: Final = 0.6
+_ABOUT_AS_ALIKE: Final = 0.05
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
-    """Up to three of the known names that look most like it, best first."""
-    by_folded = {k.casefold(): k for k in known}
-    return [by_folded[m] for m in get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.6)]
+    """Up to three of the known names that look most like it, best first; none that looks much less so than the best."""
+    likeness = {k: SequenceMatcher(None, name.casefold(), k.casefold()).ratio() for k in known}
+    ranked = sorted(likeness, key=lambda k: (-likeness[k], k))[:3]
+    return [k for k in ranked if likeness[k] >= max(_ALIKE, likeness[ranked[0]] - _ABOUT_AS_ALIKE)]
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
