@@ -1,8 +1,10 @@
-"""The review service as a process of the runtime, which names this entry and never imports it."""
+"""The review service as a process of an app: where its parts come from."""
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 
 from rivergate.adapters.kafka_identity import log_identity
 from rivergate.adapters.kafka_tail import KafkaTail
@@ -12,26 +14,31 @@ from rivergate.domain import names
 from rivergate.review.fact import TOPICS
 from rivergate.runtime import keys
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.runtime.stages import wall_clock
 from rivergate.web.server import ReviewParts, ReviewSettings, run_review_service
+
+_LOG = logging.getLogger("rivergate.review")
 
 
 def run_review(spec: ProcessSpec, stop: threading.Event) -> None:
-    """Serve the review queue until `stop`."""
-    data = spec.data
-    topics = [names.topic(spec.app.name, n) for n in TOPICS]
+    """Serve the review queue until `stop`.
+
+    Options: `review_port` (0 takes a free one), `review_db` (a URL; SQLite in the data directory if not given),
+    `trace_url` (with `{trace_id}` where the trace's id goes).
+    """
+    data, app = spec.data, spec.app.name
+    topics = [names.topic(app, n) for n in TOPICS]
     settings = ReviewSettings(
-        app=spec.app.name,
-        identity=log_identity(spec.bootstrap, topics, spec.security),
+        app=app,
         token_file=data.token_file,
-        port=int(spec.options.get("review_port", 0)),
-        trace_url=str(spec.options.get("trace_url", "")),
+        port=int(spec.options.get("review_port") or 0),
+        trace_url=str(spec.options.get("trace_url") or ""),
     )
     parts = ReviewParts(
-        store=SqlReviewStore(str(spec.options.get("review_store", f"sqlite:///{data.review_db}"))),
+        store=SqlReviewStore(str(spec.options.get("review_db") or f"sqlite:///{data.review_db}")),
         writer=KafkaWriter(spec.bootstrap, spec.security),
-        tail=KafkaTail(spec.bootstrap, f"{spec.app.name}.review-view", spec.security),
+        tail=KafkaTail(spec.bootstrap, f"{app}.review", spec.security),
         key=keys.load_key(data.keys, keys.REVIEW),
-        clock=wall_clock,
+        clock=lambda: time.time_ns() // 1000,
+        identity=lambda: log_identity(spec.bootstrap, topics, spec.security),
     )
-    run_review_service(settings, parts, stop)
+    run_review_service(settings, parts, stop, lambda c: _LOG.info("the review queue is at %s", c.address))

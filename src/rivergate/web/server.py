@@ -34,10 +34,9 @@ _GRACE_S = 2
 
 @dataclass(frozen=True, slots=True)
 class ReviewSettings:
-    """Of one review service. `identity` names the log (its topics' ids); port 0 takes a free one."""
+    """Of one review service. Port 0 takes a free one; `trace_url` has `{trace_id}` where the trace's id goes."""
 
     app: str
-    identity: str
     token_file: Path
     host: str = "127.0.0.1"
     port: int = 0
@@ -47,13 +46,14 @@ class ReviewSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReviewParts:
-    """What the service works with; `run_review_service` closes them all."""
+    """What the service works with; `run_review_service` closes it. `identity` names the log (its topics' ids)."""
 
     store: ReviewStore
     writer: Writer
     tail: Tail
     key: SigningKey
     clock: Clock
+    identity: Callable[[], str]
 
 
 def run_review_service(
@@ -83,6 +83,8 @@ def run_review_service(
                 except BaseException as e:  # noqa: BLE001 - raised again in the calling thread
                     failures.append(e)
                     server.should_exit = True
+                finally:
+                    parts.tail.close()
 
             def watch() -> None:
                 stop.wait()
@@ -153,7 +155,7 @@ def _feed(settings: ReviewSettings, parts: ReviewParts, status: ViewStatus, done
     topics = [names.topic(settings.app, n) for n in TOPICS]
     while not done.is_set():
         try:
-            reason = parts.store.adopt_log(settings.identity, _ends(parts.tail, topics))
+            reason = parts.store.adopt_log(parts.identity(), _ends(parts.tail, topics))
         except RivergateError as e:
             if not e.retryable:
                 raise
