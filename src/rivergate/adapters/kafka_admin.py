@@ -169,6 +169,7 @@ class KafkaAdmin:
                     remedy="see the broker's log; once it has recovered, run the command again",
                 )
             time.sleep(0.02)
+            self.names()  # librdkafka asks its cache for leaders, and this is what refreshes the cache
 
     def _result(self, future: Future[Any], doing: str) -> Any:
         """What the broker answered. Raises KafkaException, and `BrokerUnavailable` where there is no answer."""
