@@ -53,6 +53,8 @@ class CommitRecord:
     open: tuple[tuple[str, int, int], ...] = ()
     snapshot: SnapshotRef | None = None
     accepted_code: dict[str, str] | None = field(default=None)
+    positions: tuple[tuple[str, int, int], ...] = ()
+    """Where a performer reads on in each partition; a transactor's follow from its ranges."""
 
     def to_json(self) -> bytes:
         """The wire form."""
@@ -63,6 +65,9 @@ class CommitRecord:
         value["spans"] = {"records": value.pop("spans_records"), "digest": value.pop("spans_digest")}
         if value["accepted_code"] is None:
             del value["accepted_code"]
+        value["positions"] = [list(p) for p in self.positions]
+        if not self.positions:
+            del value["positions"]
         return orjson.dumps(value)
 
     @classmethod
@@ -90,6 +95,7 @@ class CommitRecord:
                 open=tuple((t, p, o) for t, p, o in v["open"]),
                 snapshot=None if snapshot is None else SnapshotRef(snapshot["digest"], snapshot["seq"]),
                 accepted_code=v.get("accepted_code"),
+                positions=tuple((t, p, o) for t, p, o in v.get("positions", ())),
             )
         except (KeyError, TypeError, ValueError) as e:
             raise BadInput(

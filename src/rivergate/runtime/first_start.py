@@ -16,9 +16,8 @@ from rivergate.adapters.kafka_writer import KafkaWriter
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import ConfigError, RivergateError
-from rivergate.domain.ids import span_id_of, trace_id_of, traceparent
-from rivergate.domain.record import Output, Record
-from rivergate.gate.control import key_record, policy_record
+from rivergate.domain.record import Headers, Record
+from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
 from rivergate.runtime.paths import DataDir
@@ -89,13 +88,15 @@ class Bootstrap:
         """Offsets on `control` whose answers have to be awaited."""
         operator = keys.load_key(self._data.keys, keys.OPERATOR)
         review = keys.load_key(self._data.keys, keys.REVIEW)
-        at = rfc3339(wall_clock())
-        text = self._read_policy()
-        newest = self._newest_control()
+        at = wall_clock()
         records = [
-            key_record(review.public, operator, OPERATOR, at),
-            policy_record(text, self._app.policy.name, self._app.schemas, operator, OPERATOR, at),
+            (names.KEY_TRUSTED_V1, key_record(review.public, REVIEW_SERVICE, operator, OPERATOR, at)),
+            (
+                names.POLICY_PUSHED_V1,
+                policy_record(self._read_policy(), self._app.policy.name, self._app.schemas, operator, OPERATOR, at),
+            ),
         ]
+        newest = self._newest_control()
         writer = KafkaWriter(self._bootstrap)
         offsets = set()
         try:
@@ -104,28 +105,23 @@ class Bootstrap:
                 if found is not None and _same(found[0], value):
                     offsets.add(found[1])
                     continue
-                offsets.add(self._send(writer, ce_type, value))
+                _, offset = writer.send(as_output(self._app.name, ce_type, value), self._headers(ce_type, value))
+                offsets.add(offset)
         finally:
             writer.close()
         return offsets
 
-    def _send(self, writer: KafkaWriter, ce_type: str, value: dict[str, Any]) -> int:
-        ce_id = str(value["signature"])[:32]
-        topic = names.topic(self._app.name, names.CONTROL)
-        parent = traceparent(trace_id_of(ce_id), span_id_of(ce_id))
-        source = f"/rivergate/{self._app.name}/operator"
-        headers = [
+    def _headers(self, ce_type: str, value: dict[str, Any]) -> Headers:
+        output = as_output(self._app.name, ce_type, value)
+        return [
             ("ce_specversion", b"1.0"),
-            ("ce_id", ce_id.encode()),
-            ("ce_source", source.encode()),
-            ("ce_type", ce_type.encode()),
+            ("ce_id", output.ce_id),
+            ("ce_source", names.source(self._app.name, OPERATOR).encode()),
+            ("ce_type", output.ce_type),
             ("ce_time", str(value["issued_at"]).encode()),
             ("content-type", b"application/json"),
-            ("traceparent", parent),
+            ("traceparent", output.traceparent),
         ]
-        record = Output(topic, 0, ce_type.encode(), orjson.dumps(value), ce_id.encode(), ce_type.encode(), parent)
-        _, offset = writer.send(record, headers)
-        return int(offset)
 
     def _newest_control(self) -> dict[str, tuple[dict[str, Any], int]]:
         tail = KafkaTail(self._bootstrap, f"{self._app.name}.control-reader")

@@ -149,4 +149,27 @@ def _gate(spec: ProcessSpec) -> Callable[[int], Driver]:
     return lambda shard: transactor(spec, shard_spec(spec, shard, inputs, code, control), make_fold)
 
 
-_MAKERS: dict[str, Callable[[ProcessSpec], Callable[[int], Driver]]] = {AGENT: _agent, GATE: _gate}
+def _effects(spec: ProcessSpec) -> Callable[[int], Driver]:
+    from rivergate.effects.attempts import Effects
+    from rivergate.effects.loading import load_effectors
+    from rivergate.kernel.performer import Performer
+    from rivergate.runtime.effects_work import EffectsWork
+
+    references = spec.options.get("effectors", {})
+    load_effectors(references, spec.data.root)
+    code = code_digest(["rivergate.effects.attempts", *(r.partition(":")[0] for r in references.values())])
+    topics = [names.topic(spec.app.name, names.ACTIONS)]
+
+    def work() -> EffectsWork:
+        effectors = load_effectors(references, spec.data.root)
+        return EffectsWork(spec.app.name, Effects(spec.app.name, effectors, wall_clock))
+
+    def make(shard: int) -> Driver:
+        described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
+        log = KafkaShardLog(spec.bootstrap, described, spec.security)
+        return Performer(described, log, work, tools(spec, described), limits(spec))
+
+    return make
+
+
+_MAKERS: dict[str, Callable[[ProcessSpec], Callable[[int], Driver]]] = {AGENT: _agent, GATE: _gate, EFFECTS: _effects}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.clock import rfc3339
+from rivergate.domain.errors import AlreadyRunning, RivergateError
 from rivergate.runtime import commands
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, Running
@@ -93,8 +95,15 @@ class Supervisor:
             while not stop.is_set():
                 self._tick(bootstrap)
                 stop.wait(TICK_S)
-        finally:
+        except RivergateError as e:
             self._stop_all()
+            self._state.fail(str(e))
+            raise
+        except BaseException:
+            self._stop_all()
+            raise
+        self._stop_all()
+        self._state.clear()
 
     def _tick(self, bootstrap: Bootstrap) -> None:
         dead = [i for i in self._live.values() if not i.running.alive()]
@@ -158,7 +167,6 @@ class Supervisor:
                 i.running.kill()
         for host in self._host_of.values():
             host.close()
-        self._state.clear()
 
 
 def run_supervisor(spec: ProcessSpec, stop: threading.Event) -> None:
@@ -171,10 +179,6 @@ def run_supervisor(spec: ProcessSpec, stop: threading.Event) -> None:
 
 def data_lock(path: Path) -> int:
     """Descriptor of the lock that one supervisor of a data directory holds. Raises `AlreadyRunning`."""
-    import fcntl
-
-    from rivergate.domain.errors import AlreadyRunning
-
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

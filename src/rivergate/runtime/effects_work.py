@@ -1,0 +1,69 @@
+"""Effects as the work of a performer: the kernel's protocol over `effects.attempts`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+
+from rivergate.domain import names
+from rivergate.domain.clock import Micros, parse_rfc3339
+from rivergate.domain.record import Record
+from rivergate.effects.attempts import Attempt, Effects
+from rivergate.kernel.work import Deed
+from rivergate.ports import Batch, LogReader, Outputs
+
+
+class EffectsWork:
+    """See `kernel.work.Work`."""
+
+    def __init__(self, app: str, effects: Effects) -> None:
+        self._app = app
+        self._effects = effects
+
+    def plan(self, batch: Batch, record: Record, index: int, out: Outputs) -> Deed | None:
+        """An intent and its deed, or a refusal."""
+        return self._deed(self._effects.begin(batch, record, index, out))
+
+    def recover(self, batch: Batch, records: Sequence[Record], history: LogReader, out: Outputs) -> list[Deed]:
+        """Another attempt for each, numbered after the newest that a predecessor wrote."""
+        if not records:
+            return []
+        newest = newest_intents(self._app, records, history)
+        found = (self._effects.take_over(batch, r, newest.get(_proposal_of(r)), out) for r in records)
+        return [deed for attempt in found if (deed := self._deed(attempt)) is not None]
+
+    def finish(self, batch: Batch, deed: Deed, result: Any, out: Outputs) -> Deed | None:
+        """The outcome, or another attempt."""
+        return self._deed(self._effects.end(batch, deed.subject, result, out))
+
+    def close(self) -> None:
+        """Release the effectors."""
+        self._effects.close()
+
+    def _deed(self, attempt: Attempt | None) -> Deed | None:
+        if attempt is None:
+            return None
+        record = attempt.record
+        return Deed(record.position, record.key or b"", partial(self._effects.perform, attempt), attempt)
+
+
+def newest_intents(app: str, records: Sequence[Record], history: LogReader) -> dict[str, tuple[int, Micros]]:
+    """Number and `not_after` of the newest attempt at each of these actions."""
+    wanted = {_proposal_of(r) for r in records}
+    found: dict[str, tuple[int, Micros]] = {}
+    for partition in {r.partition for r in records}:
+        for r in history.scan(names.topic(app, names.OUTCOMES), partition):
+            if r.header("ce_type") != names.INTENT_V1.encode():
+                continue
+            value = orjson.loads(r.value or b"{}")
+            if value["proposal_id"] in wanted:
+                found[value["proposal_id"]] = (value["attempt"], parse_rfc3339(value["not_after"]))
+    return found
+
+
+def _proposal_of(record: Record) -> str:
+    """Id of a record whose intent was committed, which was readable then."""
+    return str(orjson.loads(record.value or b"{}").get("proposal_id", ""))
