@@ -258,15 +258,36 @@ class MessageRecord(WireRecord):
 
 
 class PolicyPushed(SignedRecord):
-    """An operator puts a policy onto the log."""
+    """An operator puts a policy onto the log: its text, and the schemas that its conditions are typed from."""
+
+    policy_digest: Digest
+    source: str
+    file: str
+    schemas: dict[str, Any]
+    by: str
+    issued_at: Timestamp
 
 
 class KeyTrusted(SignedRecord):
-    """An operator tells whose signatures count."""
+    """An operator tells whose signatures count: `key_id_of_key` names the trusted key, `key_id` the operator's."""
+
+    key_id_of_key: str
+    public_key: str
+    role: str
+    by: str
+    issued_at: Timestamp
 
 
 class ControlApplied(WireRecord):
-    """The gate says what is in force."""
+    """The gate says of a control record whether it is in force since `at`, or why not."""
+
+    control: EventPosition
+    what: str
+    result: Literal["applied", "refused"]
+    reason: str
+    policy_digest: str
+    by: str
+    at: Timestamp
 
 
 WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {

@@ -46,9 +46,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     names.LABEL_V1: {"event_id": "e", "event": EVENT, "value": True, "source": "topic"},
     names.RESPONSE_V1: {},
     names.MESSAGE_V1: {"to": "a", "from": "b", "message": {}},
-    names.POLICY_PUSHED_V1: {**SIGNED, "policy": "…"},
-    names.KEY_TRUSTED_V1: {**SIGNED, "name": "review"},
-    names.CONTROL_APPLIED_V1: {},
+    names.POLICY_PUSHED_V1: {
+        **SIGNED, "policy_digest": DIGEST, "source": "…", "file": "policy.yaml", "schemas": {}, "by": "operator", "issued_at": AT,
+    },
+    names.KEY_TRUSTED_V1: {
+        **SIGNED, "key_id_of_key": "k", "public_key": "…", "role": "review", "by": "operator", "issued_at": AT,
+    },
+    names.CONTROL_APPLIED_V1: {
+        "control": EVENT, "what": "policy", "result": "applied", "reason": "", "policy_digest": DIGEST, "by": "operator", "at": AT,
+    },
 }  # fmt: skip
 
 
