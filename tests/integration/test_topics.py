@@ -30,7 +30,7 @@ partitions: app
 key: line
 schema: [reading]
 retention: {retention}
-max_message_bytes: 64 KiB
+max_message_bytes: 2 MiB
 json_schema:
   type: object
   properties: {{ sensors: {{ type: object, additionalProperties: {{ type: number }} }} }}
@@ -230,10 +230,18 @@ def test_strict_writes_nothing_unless_every_line_holds(kafka: LocalKafka, app: s
 def test_an_oversized_line_names_the_topics_limit(kafka: LocalKafka, app: str, folder: Path) -> None:
     """The limit is that of the topic, not the client's."""
     run(kafka, "topics", "apply", "--app", app, "--partitions", "1", "--topics", str(folder))
-    result = run(kafka, "produce", f"{app}-readings", stdin='{"line":"' + "x" * 70_000 + '"}\n')
+    result = run(kafka, "produce", f"{app}-readings", stdin='{"line":"' + "x" * 2_100_000 + '"}\n')
     assert result.exit_code == 1
-    assert "above the limit of 64 KiB" in result.stderr
+    assert "above the limit of 2 MiB" in result.stderr
     assert "raise `max_message_bytes`" in result.stderr
+
+
+def test_many_small_lines_and_a_large_one_go_through(kafka: LocalKafka, app: str, folder: Path) -> None:
+    """Neither a batch of small records nor a record above the client's own default is in the topic's way."""
+    run(kafka, "topics", "apply", "--app", app, "--partitions", "1", "--topics", str(folder))
+    lines = '{"line":"a"}\n' * 30_000 + '{"line":"' + "x" * 1_500_000 + '"}\n'
+    result = run(kafka, "produce", f"{app}-readings", "--json", stdin=lines)
+    assert orjson.loads(result.stdout)["written"] == 30_001
 
 
 def test_an_unknown_topic_suggests_the_one_that_was_meant(kafka: LocalKafka, app: str, folder: Path) -> None:

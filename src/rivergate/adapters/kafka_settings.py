@@ -8,6 +8,11 @@ from typing import Any
 
 _LOG = logging.getLogger("rivergate.kafka")
 
+BATCH_BYTES = 1_000_000
+"""How far producers fill a batch, before compression. The broker holds a topic's limit against whole batches, so no
+topic's limit may be below it.
+"""
+
 
 def common(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What every client has. librdkafka's own lines go to our log, never onto a user's terminal."""
@@ -42,6 +47,8 @@ def producer(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[
         "compression.type": "lz4",
         "retry.backoff.ms": 10,  # the default of 100 is what a commit waits for after a concurrent one
         "queue.buffering.max.messages": 500_000,
+        "message.max.bytes": 64 * 1024**2,  # the topic's own limit decides; a dead letter is larger than any input
+        "batch.size": BATCH_BYTES,
     }
 
 

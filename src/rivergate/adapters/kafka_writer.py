@@ -12,9 +12,6 @@ from rivergate.adapters.kafka_errors import error_of, translated
 from rivergate.domain.errors import BadInput, BrokerUnavailable, RivergateError
 from rivergate.domain.record import Headers, Output
 
-LARGEST_RECORD_BYTES = 64 * 1024**2
-"""What the client lets pass; the topic's own `max.message.bytes` is what decides."""
-
 _TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
 _TIMED_OUT = {"_MSG_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT_QUEUE", "_PURGE_QUEUE", "_PURGE_INFLIGHT"}
 
@@ -25,16 +22,23 @@ class KafkaWriter:
     """See `ports.Writer` for the contract. `send` may be called from any thread, the rest from one.
 
     A record that isn't durable after `timeout_s` has failed: it may still be there (the answer got lost), so what
-    must not be doubled needs an id that its readers know.
+    must not be doubled needs an id that its readers know. `batch_bytes` must not be above the topic's limit.
     """
 
-    def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None, *, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        security: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = 10.0,
+        batch_bytes: int = kafka_settings.BATCH_BYTES,
+    ) -> None:
         self._bootstrap = bootstrap
         self._timeout_s = timeout_s
         self._producer: Producer | None = Producer(
             kafka_settings.producer(bootstrap, security)
             | {
-                "message.max.bytes": LARGEST_RECORD_BYTES,
+                "batch.size": batch_bytes,
                 "message.timeout.ms": int(timeout_s * 1000),
                 "topic.metadata.propagation.max.ms": int(timeout_s * 500),
             }

@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
+from rivergate.adapters.kafka_settings import BATCH_BYTES
 from rivergate.adapters.kafka_writer import KafkaWriter
 from rivergate.cli.topics import AppName, AsJson, Bootstrap, Folders, connected
 from rivergate.domain.clock import Micros
@@ -61,7 +62,7 @@ def produce(
     target = Target(topic, limit, ce_source, event.event_type if event else ce_type or "event")
     form = LineForm(event, (declared.json_schema if declared else None) or {}, key, id_field)
     report = Produced()
-    writer = KafkaWriter(bootstrap)
+    writer = KafkaWriter(bootstrap, batch_bytes=min(limit, BATCH_BYTES))
     try:
         _produce(sys.stdin.buffer, form, target, writer, report, strict=strict, fail_fast=fail_fast)
     finally:

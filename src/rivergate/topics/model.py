@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from rivergate.topics.quantities import parse_duration_ms, parse_size_bytes
+from rivergate.topics.quantities import LEAST_MAX_MESSAGE_BYTES, parse_duration_ms, parse_size_bytes
 
 ABOVE_INPUTS = "inputs + "
 """Begin of a `max_message_bytes` that is relative to the largest of the inputs."""
@@ -71,9 +71,10 @@ class TopicFile(BaseModel):
     @classmethod
     def _size_is_legal(cls, size: int | str | None) -> int | str | None:
         if size is not None:
-            number = parse_size_bytes(size.removeprefix(ABOVE_INPUTS) if isinstance(size, str) else size)
-            if number < 1024:
-                raise ValueError(f"{number} bytes is too little for any record: name at least 1 KiB")
+            if isinstance(size, str) and size.startswith(ABOVE_INPUTS):
+                parse_size_bytes(size.removeprefix(ABOVE_INPUTS))
+            elif parse_size_bytes(size) < LEAST_MAX_MESSAGE_BYTES:
+                raise ValueError(f"{size} is too little: batches of small records have up to 1 MiB")
         return size
 
     @model_validator(mode="after")

@@ -11,6 +11,9 @@ FOREVER_MS: Final = -1
 DEFAULT_MAX_MESSAGE_BYTES: Final = 1_048_588
 """Apache Kafka's own default: 1 MiB and a batch's fixed head."""
 
+LEAST_MAX_MESSAGE_BYTES: Final = 1024**2
+"""Producers fill batches of many records up to some 1,000,000 bytes, and the broker holds the limit against those."""
+
 _UNIT_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _UNIT_BYTES: Final = {"KiB": 1024, "MiB": 1024**2}
 _DURATION = re.compile(r"([1-9]\d*)([mhd])")

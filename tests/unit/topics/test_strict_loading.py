@@ -29,7 +29,7 @@ FAULTS = {
     "wrong duration": ("retention: 7d", "retention: 7 days", 5, "'7 days' isn't a duration", "docs/guides/topics.md"),
     "no duration": ("retention: 7d\n", "", 1, "exactly one of `retention` and `cleanup: compact`", "correct"),
     "wrong size": ("key: line", "key: line\nmax_message_bytes: 1MB", 4, "'1MB' isn't a size", "correct"),
-    "tiny size": ("key: line", "key: line\nmax_message_bytes: 10", 4, "too little for any record", "correct"),
+    "tiny size": ("key: line", "key: line\nmax_message_bytes: 64 KiB", 4, "64 KiB is too little", "correct"),
     "wrong stamp": (
         "key: line", "key: line\ntimestamps: LogApendTime", 4, "timestamps: ", "did you mean 'LogAppendTime'?",
     ),
