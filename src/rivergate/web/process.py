@@ -14,6 +14,7 @@ from rivergate.domain import names
 from rivergate.review.fact import TOPICS
 from rivergate.runtime import keys
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.web.credentials import DEFAULT_NAME
 from rivergate.web.server import ReviewParts, ReviewSettings, run_review_service
 
 _LOG = logging.getLogger("rivergate.review")
@@ -31,6 +32,7 @@ def run_review(spec: ProcessSpec, stop: threading.Event) -> None:
         app=app,
         token_file=data.token_file,
         port=int(spec.options.get("review_port") or 0),
+        name=str(spec.options.get("reviewer_name", DEFAULT_NAME)),
         trace_url=str(spec.options.get("trace_url") or ""),
     )
     parts = ReviewParts(

@@ -1,14 +1,14 @@
-"""The demo as an app, for `rivergate run rivergate.demos.shuttle.app:app` too."""
+"""The demo as an app, for `rivergate up rivergate.demos.shuttle.app:app` too."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rivergate.demos.shuttle.watcher import ShuttleWatcher
 from rivergate.runtime.app import App
 
 HERE = Path(__file__).parent
+REFERENCE = f"{__name__}:app"
 WORK_ORDERS = "rivergate.effects:work_orders"
 
 
@@ -25,7 +25,5 @@ def make_app(name: str = "shuttle", partitions: int = 4) -> App:
 
 
 def app() -> App:
-    """The app as this process's environment names it: `RIVERGATE_DEMO_APP` and `RIVERGATE_DEMO_PARTITIONS`."""
-    return make_app(
-        os.environ.get("RIVERGATE_DEMO_APP", "shuttle"), int(os.environ.get("RIVERGATE_DEMO_PARTITIONS", "4"))
-    )
+    """The app as it is named where nobody says otherwise."""
+    return make_app()

@@ -1,0 +1,114 @@
+"""The demo's two ways: live until somebody ends it, or a number of events, a reviewer, and a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from confluent_kafka import Producer
+
+from rivergate.demos.shuttle.background import Background
+from rivergate.demos.shuttle.events import Reading
+from rivergate.demos.shuttle.feed import Feeder
+from rivergate.demos.shuttle.ledger import Ledger
+from rivergate.demos.shuttle.plan import Plan
+from rivergate.demos.shuttle.report import Replayed, Report, losses, report
+from rivergate.demos.shuttle.reviewer import ScriptedReviewer
+from rivergate.demos.shuttle.telemetry import ShuttleTelemetry, truths
+from rivergate.demos.shuttle.topic_reader import TopicReader, app_topics, producer_settings, records_on
+from rivergate.demos.shuttle.watcher import ShuttleWatcher
+from rivergate.domain.errors import RivergateError
+from rivergate.runtime.replaying import replay_in_own_process
+from rivergate.runtime.session import Session
+
+STALLED_S = 90.0
+LOOK_S = 0.2
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is played: readings (0 for endless), at which rate a second (0 for as fast as it goes), from which seed."""
+
+    events: int
+    rate: float
+    seed: int
+
+
+def start_feeder(session: Session, script: Script) -> Background:
+    """Play telemetry and truths; numbers go on where an earlier run on these topics ended."""
+    app, partitions = session.options.app.name, session.options.app.partitions
+    start = records_on(session.bootstrap, Reading.topic_in(app), partitions)
+    plan = Plan(script.seed, partitions, start, script.events)
+    feeder = Feeder(Producer(dict(producer_settings(session.bootstrap))), app, partitions, script.rate)
+    return Background("feeder", lambda stop: feeder.run(plan.steps(ShuttleTelemetry()), stop)).start()
+
+
+def play_to_the_end(session: Session, script: Script, tell: Tell, began: float) -> Report:
+    """Feed, review, wait until all has settled, drain, count from the topics, replay. `began` by `time.monotonic`.
+
+    Raises `RivergateError` where the run stalls.
+    """
+    tell(f"playing {script.events} readings")
+    feeder = start_feeder(session, script)
+    reviewer = ScriptedReviewer(session.data.token_file, truths(script.events))
+    reviewing = Background("reviewer", reviewer.run).start()
+    try:
+        _wait_until_settled(session, feeder, tell)
+    finally:
+        reviewing.stop()
+        feeder.stop()
+    tell("draining")
+    session.stop()
+    tell("replaying every shard in a process of its own")
+    spec = session.options.supervisor(session.bootstrap)
+    replayed = Replayed.of(replay_in_own_process(spec), _ledger(session).agent_stage)
+    tell("counting from the topics")
+    broker = session.options.bootstrap or "local Apache Kafka"
+    return report(
+        _counted(session), replayed, host=session.options.host, broker=broker, seconds=time.monotonic() - began
+    )
+
+
+def _wait_until_settled(session: Session, feeder: Background, tell: Tell) -> None:
+    ledger = _ledger(session)
+    reader = TopicReader(session.bootstrap, app_topics(session.bootstrap, session.options.app.name))
+    try:
+        moved = time.monotonic()
+        while True:
+            session.demand_alive()
+            if reader.poll(ledger.add, LOOK_S):
+                moved = time.monotonic()
+                tell(f"{len(ledger.events)} readings, {len(ledger.proposals)} proposals, {len(ledger.actions)} actions")
+                continue
+            if feeder.done and not losses(ledger):
+                return
+            if time.monotonic() - moved > STALLED_S:
+                left = ", ".join(f"{n} {what}" for what, n in losses(ledger).items())
+                raise RivergateError(
+                    f"nothing has moved for {STALLED_S:.0f} s: {left or 'the feeder is stuck'}",
+                    where=str(session.data.logs),
+                    remedy="`rivergate shards list` says which shard waits, and why",
+                )
+    finally:
+        reader.close()
+
+
+def _counted(session: Session) -> Ledger:
+    """A fresh ledger, read from the beginning of every topic to its end."""
+    ledger = _ledger(session)
+    reader = TopicReader(session.bootstrap, app_topics(session.bootstrap, session.options.app.name))
+    try:
+        reader.read_to_end(ledger.add)
+    finally:
+        reader.close()
+    return ledger
+
+
+def _ledger(session: Session) -> Ledger:
+    app = session.options.app.name
+    return Ledger(app, Reading.topic_in(app), ShuttleWatcher.name)
+
+
