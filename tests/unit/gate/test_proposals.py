@@ -8,6 +8,7 @@ from rivergate.domain import names, wire
 from rivergate.domain.ids import digest_of
 from rivergate.gate import proposals
 from rivergate.gate.judging import Judge
+from rivergate.ports import Batch, Outputs
 from tests.unit.gate.world import APP, World, kinds_of, rules_of
 
 
@@ -179,10 +180,6 @@ def test_a_record_too_long_to_write_is_a_denial() -> None:
     """What would be longer than the log takes is denied instead."""
     w = World().ready()
     record = w.proposal(140)
-    w.send()
-    w.out.limit_bytes = 0
-    from rivergate.ports import Batch, Outputs
-
     out = Outputs(limit_bytes=2 * len(record.value or b""))
     w.fold.fold(Batch(APP, names.GATE, 0, 9, w.clock, lambda: 7), [record], out)
     assert [o.ce_type for o in out.records] == [names.DENIAL_V1.encode()]
