@@ -7,6 +7,7 @@ decided; a proposal carries them, the audit keeps them.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rivergate.domain.errors import ConfigError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Features = Mapping[str, float]
 
 
-def contributions(model: Any, features: Features, label: Hashable = True) -> list[Reason]:
+def contributions(model: Any, features: Features, *, label: Hashable = True) -> list[Reason]:
     """Reasons of any model that has its own: linear pipelines and Hoeffding trees. Raises `ConfigError` for others.
 
     Largest first. For a linear model in log-odds of the positive label, for a tree in probability of `label`.
@@ -27,7 +28,7 @@ def contributions(model: Any, features: Features, label: Hashable = True) -> lis
     if hasattr(_last_step(model), "weights"):
         return linear_contributions(model, features)
     if hasattr(model, "_root"):
-        return tree_contributions(model, features, label)
+        return tree_contributions(model, features, label=label)
     raise ConfigError(
         f"{type(model).__name__} tells no contributions",
         remedy="use a linear pipeline or a Hoeffding tree, or give reasons in words",
@@ -35,7 +36,7 @@ def contributions(model: Any, features: Features, label: Hashable = True) -> lis
 
 
 def linear_contributions(model: Pipeline, features: Features) -> list[Reason]:
-    """Weight × transformed value of each feature; with the intercept they sum to the model's log-odds, exactly."""
+    """Weight times transformed value of each feature; with the intercept they sum to the model's log-odds, exactly."""
     x: Mapping[str, float] = features
     for step in _steps(model)[:-1]:
         x = step.transform_one(x)
@@ -51,20 +52,20 @@ def linear_contributions(model: Pipeline, features: Features) -> list[Reason]:
     return _sorted(reasons)
 
 
-def tree_contributions(model: HoeffdingTreeClassifier, features: Features, label: Hashable = True) -> list[Reason]:
+def tree_contributions(model: HoeffdingTreeClassifier, features: Features, *, label: Hashable = True) -> list[Reason]:
     """Along the path to the leaf, how far each split moved the share of `label`; a feature's moves are added up.
 
     With the share at the root they sum to the share at the leaf (Saabas' decomposition). Each node's share is that
     of the examples it had seen when it was split, or, for the leaf, up to now.
     """
-    root = model._root  # noqa: SLF001 - River has no public way to walk a path
+    root: Any = model._root  # noqa: SLF001 - River has no public way to walk a path
     if root is None:
         return []
     moves: dict[str, float] = {}
     share = _share(root, label, 0.0)
     start = share
     path = list(root.walk(features)) if hasattr(root, "walk") else [root]
-    for node, child in zip(path, path[1:], strict=False):
+    for node, child in pairwise(path):
         moved = _share(child, label, share)
         moves[node.feature] = moves.get(node.feature, 0.0) + moved - share
         share = moved

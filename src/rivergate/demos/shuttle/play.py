@@ -110,5 +110,3 @@ def _counted(session: Session) -> Ledger:
 def _ledger(session: Session) -> Ledger:
     app = session.options.app.name
     return Ledger(app, Reading.topic_in(app), ShuttleWatcher.name)
-
-

@@ -75,7 +75,9 @@ class TopicReader:
 
 def app_topics(bootstrap: str, app: str) -> list[str]:
     """Names of the app's topics on the broker, users' topics that begin with its name included."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "rivergate-demo", "log_level": 0}, logger=_silent())
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "rivergate-demo", "log_level": 0}, logger=_silent()
+    )
     try:
         return sorted(t for t in consumer.list_topics(timeout=WAIT_S).topics if t.startswith((f"{app}.", f"{app}-")))
     except KafkaException as e:
@@ -86,7 +88,9 @@ def app_topics(bootstrap: str, app: str) -> list[str]:
 
 def records_on(bootstrap: str, topic: str, partitions: int) -> int:
     """How many records were ever written to a topic without transactions."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "rivergate-demo", "log_level": 0}, logger=_silent())
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "rivergate-demo", "log_level": 0}, logger=_silent()
+    )
     try:
         return sum(consumer.get_watermark_offsets(TopicPartition(topic, p), WAIT_S)[1] for p in range(partitions))
     finally:
