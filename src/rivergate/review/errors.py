@@ -60,6 +60,13 @@ class OwnProposal(ReviewError):
     status = 403
 
 
+class RoleMissing(ReviewError):
+    """The review takes a role that the reviewer doesn't hold."""
+
+    code = "role_missing"
+    status = 403
+
+
 class DecisionConflict(ReviewError):
     """The decision's id was used for another decision."""
 

@@ -40,8 +40,9 @@ def detail_of(case: Case) -> ReviewDetail:
         policy_digest=seen.get("policy_digest", ""),
         opened_policy_digest=opened.value["policy_digest"] if opened else "",
         makers=tuple(seen.get("makers", ())),
-        rules=tuple(rule_of(r) for r in value.get("rules", ())),
-        reasons=_reasons(proposal.value["reasons"] if proposal else ()),
+        roles=tuple(seen.get("roles", ())),
+        rules=tuple(rule_of(r) for r in seen.get("rules", value.get("rules", ()))),
+        reasons=_reasons((proposal or about).value.get("reasons", ()) if about else ()),
         event_id=event_id,
         event=value.get("event", {}),
         trace_id=trace_id(case),
@@ -117,7 +118,7 @@ def _item_fields(case: Case) -> dict[str, Any]:
     return {
         "proposal_id": case.proposal_id,
         "kind": value.get("kind", ""),
-        "agent": proposal.value["agent"] if proposal else None,
+        "agent": (proposal.value if proposal else value).get("agent"),
         "state": case.state or "none",
         "headline": headline((seen or value).get("arguments", {})),
         "tier": seen.get("tier"),
@@ -125,7 +126,7 @@ def _item_fields(case: Case) -> dict[str, Any]:
         "quorum": seen.get("quorum", 1),
         "approvals": max((d.approvals or 0 for d in counted), default=0),
         "unanswered": sum(d.answer == "sent" for d in decisions),
-        "confidence": proposal.value["confidence"] if proposal else None,
+        "confidence": (proposal.value if proposal else value).get("confidence"),
         "opened_at": opened.at if opened else None,
         "expires_at": value.get("expires_at"),
         "settled_at": settled.at if settled else None,
@@ -197,7 +198,7 @@ def _outcomes(case: Case) -> tuple[OutcomeView, ...]:
                 detail=v["note"] if resolved else v["detail"],
                 effect=v.get("effect"),
                 at=fact.at,
-                by=v["by"] if resolved else None,
+                by=v["by"] if resolved else v.get("resolved_by"),
             )
         )
     return tuple(sorted(views, key=lambda o: parse_rfc3339(o.at)))

@@ -11,6 +11,7 @@ from rivergate.review.errors import (
     ReviewChanged,
     ReviewExpired,
     ReviewSettled,
+    RoleMissing,
 )
 from rivergate.review.fact import Fact
 
@@ -73,6 +74,16 @@ def not_the_maker(current: Fact, by: str) -> None:
     if by in current.value["makers"]:
         raise OwnProposal(
             f"{by} stands behind this proposal and can't approve it", remedy="ask another reviewer to approve it"
+        )
+
+
+def role_held(current: Fact, roles: tuple[str, ...]) -> None:
+    """Some reviews take a role."""
+    missing = [r for r in current.value.get("roles", ()) if r not in roles]
+    if missing:
+        raise RoleMissing(
+            f"deciding this takes the role {', '.join(missing)}",
+            remedy="ask someone who has it; roles of the local operator stand in the token file",
         )
 
 

@@ -33,11 +33,12 @@ _DECISION_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """Who decides, and how and when they proved it."""
+    """Who decides, how and when they proved it, and which roles the service vouches for."""
 
     name: str
     auth_method: str
     auth_time: Micros
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class ReviewService:
             rules.same_as_seen(current, seen_digest, seen_revision)
             if verdict == "approve":
                 rules.not_the_maker(current, by.name)
+            rules.role_held(current, by.roles)
             value = {
                 "decision_id": decision_id,
                 "proposal_id": case.proposal_id,
@@ -114,6 +116,7 @@ class ReviewService:
                 "decided_at": rfc3339(now),
                 "auth_method": by.auth_method,
                 "auth_time": rfc3339(by.auth_time),
+                "roles": list(by.roles),
             }
             return self._write(case, names.DECISION_V1, decision_id, value, content, now)
 

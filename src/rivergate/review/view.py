@@ -100,6 +100,7 @@ class ReviewDetail(ReviewItem):
     policy_digest: str
     opened_policy_digest: str
     makers: tuple[str, ...]
+    roles: tuple[str, ...]
     rules: tuple[RuleView, ...]
     reasons: tuple[ReasonView, ...]
     event_id: str

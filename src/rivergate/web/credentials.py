@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rivergate.domain.errors import ConfigError
@@ -16,7 +16,7 @@ DEFAULT_NAME = "operator"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who may decide here, with which token, and where the service listens (empty until it does).
+    """Who may decide here, with which token and in which roles, and where the service listens (empty until it does).
 
     `repr` never shows the token.
     """
@@ -24,6 +24,7 @@ class Credentials:
     name: str
     token: str
     address: str = ""
+    roles: tuple[str, ...] = ()
 
     @property
     def login_url(self) -> str:
@@ -39,7 +40,8 @@ def load_credentials(path: Path) -> Credentials:
     try:
         mode = path.stat().st_mode
         value = json.loads(path.read_text(encoding="utf-8"))
-        read = Credentials(str(value["name"]), str(value["token"]), str(value.get("address", "")))
+        roles = tuple(str(r) for r in value.get("roles", ()))
+        read = Credentials(str(value["name"]), str(value["token"]), str(value.get("address", "")), roles)
     except FileNotFoundError as e:
         raise ConfigError(
             "no token file: the review service hasn't run here yet",
@@ -62,10 +64,10 @@ def load_credentials(path: Path) -> Credentials:
 
 
 def ensure_credentials(path: Path, address: str, name: str = DEFAULT_NAME) -> Credentials:
-    """The credentials with this address, kept in the file (0600). An existing name and token stay as they are."""
+    """The credentials with this address, kept in the file (0600). An existing name, token and roles stay."""
     if path.exists():
         kept = load_credentials(path)
-        credentials = Credentials(kept.name, kept.token, address)
+        credentials = replace(kept, address=address)
     else:
         credentials = Credentials(name, secrets.token_urlsafe(_TOKEN_BYTES), address)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

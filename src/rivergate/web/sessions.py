@@ -54,7 +54,7 @@ class Sessions:
         auth_time: Micros = payload["auth_time"]
         if not 0 <= now - auth_time < SESSION_S * SECOND:
             return None
-        reviewer = Reviewer(self._credentials.name, "local-session", auth_time)
+        reviewer = Reviewer(self._credentials.name, "local-session", auth_time, self._credentials.roles)
         return Session(reviewer, self._mac("form", payload["nonce"]))
 
     def bearer(self, authorization: str | None, now: Micros) -> Reviewer | None:
@@ -62,7 +62,7 @@ class Sessions:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not self.token_holds(token.strip()):
             return None
-        return Reviewer(self._credentials.name, "local-token", now)
+        return Reviewer(self._credentials.name, "local-token", now, self._credentials.roles)
 
     def _mac(self, purpose: str, text: str) -> str:
         return hmac.new(self._credentials.token.encode(), f"{purpose}:{text}".encode(), sha256).hexdigest()
