@@ -4,12 +4,6 @@ from typing import Any
 
 import orjson
 import pytest
-
-from rivergate.domain import names
-from rivergate.gate.control import as_output, key_record, policy_record
-from rivergate.gate.policy.cel import CelEngine
-from rivergate.gate.policy.errors import PolicyError
-from rivergate.gate.policy.file import load_policy
 from tests.unit.gate.world import (
     APP,
     OPERATOR,
@@ -23,13 +17,24 @@ from tests.unit.gate.world import (
     kinds_of,
 )
 
+from rivergate.domain import names
+from rivergate.gate.control import as_output, key_record, policy_record
+from rivergate.gate.policy.cel import CelEngine
+from rivergate.gate.policy.errors import PolicyError
+from rivergate.gate.policy.file import load_policy
+
 
 def test_a_signed_policy_is_put_in_force_and_acknowledged() -> None:
     """The gate answers with the digest and where the record stood, and judges by it from then on."""
     w = World()
     ((kind, applied),) = w.send(w.policy())
     assert kind == "control_applied"
-    assert (applied["what"], applied["result"], applied["reason"], applied["by"]) == ("policy", "applied", "", "operator")
+    assert (applied["what"], applied["result"], applied["reason"], applied["by"]) == (
+        "policy",
+        "applied",
+        "",
+        "operator",
+    )
     assert applied["control"] == {"topic": f"{APP}.control", "partition": 0, "offset": 0}
     assert applied["policy_digest"] == load_policy(POLICY, "x", SCHEMAS, CelEngine()).digest
     assert kinds_of(w.send(w.proposal())) == ["action"]

@@ -3,9 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from rivergate.domain import names
-from rivergate.domain.clock import SECOND, rfc3339
 from tests.unit.gate.world import (
     CHEAPER,
     POLICY,
@@ -17,6 +14,9 @@ from tests.unit.gate.world import (
     kinds_of,
     rules_of,
 )
+
+from rivergate.domain import names
+from rivergate.domain.clock import SECOND, rfc3339
 
 Said = list[tuple[str, dict[str, Any]]]
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.gate.world import SCHEMAS
 
 from rivergate.gate.judging import Judge, Judgement
 from rivergate.gate.policy.cel import CelEngine
 from rivergate.gate.policy.model import Policy, ReviewTerms, Rule, Verdict
-from tests.unit.gate.world import SCHEMAS
 
 ENGINE = CelEngine()
 
@@ -23,7 +23,12 @@ CONDITIONS = [
     "1 / (action.hours - 3) > 0",
     "action.line.startsWith('a')",
 ]
-ASSIGNMENTS = [("cost", "100.0"), ("hours", "action.hours - 1"), ("cost", "50.0 / double(action.hours)"), ("line", "'x'")]
+ASSIGNMENTS = [
+    ("cost", "100.0"),
+    ("hours", "action.hours - 1"),
+    ("cost", "50.0 / double(action.hours)"),
+    ("line", "'x'"),
+]
 
 TERMS = st.builds(
     ReviewTerms,

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.gate.world import REVIEW_SERVICE, STRANGER, World, kinds_of
 
 from rivergate.domain import names
 from rivergate.domain.signing import SigningKey
 from rivergate.gate import state
-from tests.unit.gate.world import REVIEW_SERVICE, STRANGER, World, kinds_of
 
 
 def intent(w: World, pid: str = "p") -> Any:

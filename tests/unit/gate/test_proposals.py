@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.gate.world import APP, World, kinds_of, rules_of
 
 from rivergate.domain import names, wire
 from rivergate.domain.ids import digest_of
 from rivergate.gate import proposals
 from rivergate.gate.judging import Judge
 from rivergate.ports import Batch, Outputs
-from tests.unit.gate.world import APP, World, kinds_of, rules_of
 
 
 def test_what_a_rule_allows_becomes_an_action_bound_to_its_arguments() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.gate.world import APP, CHEAPER, OPERATOR, POLICY, QUORUM, STRICT, World
 
 from rivergate.domain import names
 from rivergate.domain.clock import SECOND, Micros
@@ -13,13 +14,14 @@ from rivergate.domain.errors import SnapshotCorrupt
 from rivergate.domain.record import Record
 from rivergate.gate.fold import GateFold
 from rivergate.ports import Batch, Outputs
-from tests.unit.gate.world import APP, CHEAPER, OPERATOR, POLICY, QUORUM, STRICT, World
 
 Step = tuple[Micros, list[Record]]
 
 OPS = st.lists(
     st.tuples(
-        st.sampled_from(["propose", "repeat", "approve", "deny", "edit", "ask", "policy", "outcome", "withdraw", "rubbish"]),
+        st.sampled_from(
+            ["propose", "repeat", "approve", "deny", "edit", "ask", "policy", "outcome", "withdraw", "rubbish"]
+        ),
         st.integers(0, 20_000),
         st.integers(0, 200),
     ),
@@ -49,7 +51,9 @@ def _record(w: World, what: str, number: int, n: int) -> Record:
     if what == "policy":
         return w.policy((POLICY, STRICT, QUORUM, CHEAPER)[number % 4])
     if what in ("propose", "repeat"):
-        return w.proposal(float(number % 400), n if what == "propose" else number % 3, hours=number % 12, door=bool(n % 2))
+        return w.proposal(
+            float(number % 400), n if what == "propose" else number % 3, hours=number % 12, door=bool(n % 2)
+        )
     if what == "rubbish" or not opened:
         return w.record(names.PROPOSALS, names.PROPOSAL_V1, b"{")
     about = opened[number % len(opened)]

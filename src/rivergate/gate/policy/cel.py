@@ -29,7 +29,7 @@ from rivergate.gate.policy.conditions import (
 )
 
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
-_NOISE = re.compile(r" \(in container '[^']*'\)")
+_NOISE = re.compile(r" \(in container '[^']*'\)| expecting \{.*\}$")
 
 
 class CelEngine:

@@ -22,8 +22,10 @@ def located(problem: Problem, text: str) -> Problem:
     if name is None:
         return problem
     line = _line(text, problem.line)
-    start = line.rfind(name[1], 0, problem.column - 1 + len(name[1]))
-    return problem if start < 0 else Problem(problem.line, start + 1, problem.message)
+    starts = [m.start() + 1 for m in re.finditer(re.escape(name[1]), line)]
+    if not starts:
+        return problem
+    return Problem(problem.line, min(starts, key=lambda s: abs(s - problem.column)), problem.message)
 
 
 def hint(problem: Problem, text: str, variables: Iterable[str]) -> str:
@@ -34,6 +36,8 @@ def hint(problem: Problem, text: str, variables: Iterable[str]) -> str:
     overload = _OVERLOAD.search(problem.message)
     if overload is not None:
         return _of_one_type(overload[1], overload[2].split(", "), _line(text, problem.line), problem.column)
+    if "this is of type" in problem.message:
+        return "write an expression of the field's type: text in quotes of its own, decimals with a point"
     if "Syntax error" in problem.message:
         return "conditions are CEL: compare with ==, combine with && and ||, negate with !, quote text"
     return "conditions are CEL and must be true or false"
