@@ -19,7 +19,7 @@ from rivergate.domain.clock import Micros
 from rivergate.domain.errors import BadInput
 from rivergate.review.view import ReviewDetail, ReviewItem
 
-app = typer.Typer(name="review", help="The review queue: proposals that wait for people.", no_args_is_help=True)
+review = typer.Typer(help="The review queue: proposals that wait for people.", no_args_is_help=True)
 
 ANSWER_WAIT_S = 10.0
 
@@ -34,7 +34,7 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask again.")
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the gate's answer.")]
 
 
-@app.command("list")
+@review.command("list")
 def list_reviews(
     state: Annotated[str, typer.Option(help="open, settled, unresolved, all, or a result such as expired.")] = "open",
     kind: Annotated[str, typer.Option(help="Of this kind alone.")] = "",
@@ -59,7 +59,7 @@ def list_reviews(
         Console(stderr=True).print("The view is still catching up with the log.", style="yellow")
 
 
-@app.command()
+@review.command()
 def show(
     review_id: IdArgument,
     data_dir: DataDirOption = None,
@@ -74,7 +74,7 @@ def show(
         screens.stdout().print(screens.detail_screen(detail, _now()))
 
 
-@app.command()
+@review.command()
 def approve(
     review_id: IdArgument,
     note: NoteOption = "",
@@ -88,7 +88,7 @@ def approve(
     _decide(_client(data_dir, token_file), review_id, "approve", note, yes=yes, wait_s=wait_s, as_json=as_json)
 
 
-@app.command()
+@review.command()
 def deny(
     review_id: IdArgument,
     note: NoteOption = "",
@@ -102,7 +102,7 @@ def deny(
     _decide(_client(data_dir, token_file), review_id, "deny", note, yes=yes, wait_s=wait_s, as_json=as_json)
 
 
-@app.command()
+@review.command()
 def resolve(
     review_id: IdArgument,
     status: Annotated[str, typer.Argument(metavar="done|failed", help="What you found where the action acts.")],
@@ -125,7 +125,7 @@ def resolve(
         screens.stdout().print(f"The outcome is {after.outcome} now.")
 
 
-@app.command("open")
+@review.command("open")
 def open_page(
     data_dir: DataDirOption = None,
     token_file: TokenFileOption = None,

@@ -13,8 +13,7 @@ import httpx
 from rivergate.domain.errors import BadInput, ConfigError, RivergateError
 from rivergate.review.view import DecisionView, ReviewDetail
 from rivergate.runtime.paths import DataDir, default_data_dir
-from rivergate.web.api import PREFIX
-from rivergate.web.credentials import Credentials, load_credentials
+from rivergate.web.credentials import API_PREFIX, Credentials, load_credentials
 
 POLL_S = 0.15
 _TIMEOUT_S = 40.0  # longer than a producer waits for its broker, whose error says more than a timeout
@@ -119,7 +118,7 @@ class ReviewClient:
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.credentials.token}"}
         try:
-            response = self._http.request(method, PREFIX + path, headers=headers, **options)
+            response = self._http.request(method, API_PREFIX + path, headers=headers, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise ServiceUnreachable(
                 f"the review service doesn't answer: {str(e) or type(e).__name__}",

@@ -12,9 +12,8 @@ from rivergate.review import ports
 from rivergate.review.errors import ReviewError, ReviewNotFound
 from rivergate.review.service import Receipt, Reviewer
 from rivergate.review.view import ReviewDetail, ReviewItem
+from rivergate.web.credentials import API_PREFIX
 from rivergate.web.site import Site
-
-PREFIX = "/api/v1"
 
 
 class DecisionIn(BaseModel):
@@ -77,7 +76,7 @@ def _site(request: Request) -> Site:
 
 TheSite = Annotated[Site, Depends(_site)]
 TheReviewer = Annotated[Reviewer, Depends(reviewer)]
-router = APIRouter(prefix=PREFIX, dependencies=[Depends(reviewer)])
+router = APIRouter(prefix=API_PREFIX, dependencies=[Depends(reviewer)])
 
 
 @router.get("/reviews")

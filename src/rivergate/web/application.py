@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from rivergate.domain.errors import BadInput, RivergateError
 from rivergate.web import api, pages, signin
+from rivergate.web.credentials import API_PREFIX
 from rivergate.web.guard import guard
 from rivergate.web.signin import NotSignedIn
 from rivergate.web.site import STATIC, Site
@@ -32,7 +33,7 @@ def make_application(site: Site, on_start: Callable[[], None] | None = None) -> 
         title=f"rivergate review queue: {site.service.app}",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
-        openapi_url=f"{api.PREFIX}/openapi.json",
+        openapi_url=f"{API_PREFIX}/openapi.json",
         lifespan=lifespan,
     )
     application.state.site = site
@@ -50,7 +51,7 @@ def make_application(site: Site, on_start: Callable[[], None] | None = None) -> 
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith(api.PREFIX)
+    return request.url.path.startswith(API_PREFIX)
 
 
 async def _not_signed_in(request: Request, _: Exception) -> Response:

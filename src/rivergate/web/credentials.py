@@ -12,6 +12,7 @@ from rivergate.domain.errors import ConfigError
 
 _TOKEN_BYTES = 32
 DEFAULT_NAME = "operator"
+API_PREFIX = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)

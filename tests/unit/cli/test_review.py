@@ -11,7 +11,8 @@ from tests.unit.review import kit
 from tests.unit.web.conftest import HOST, TOKEN, World
 from typer.testing import CliRunner, Result
 
-from rivergate.cli import review, review_client
+from rivergate.cli import review_client
+from rivergate.cli.review import review
 from rivergate.cli.review_client import Refused, ReviewClient, ServiceUnreachable
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput
@@ -25,7 +26,9 @@ class Terminal:
         self.world = world
         self.result = "counted"
         http: Any = TestClient(world.program().app, base_url=HOST)
-        monkeypatch.setattr(review, "_client", lambda *_: ReviewClient(Credentials("operator", TOKEN, HOST), http))
+        monkeypatch.setattr(
+            "rivergate.cli.review._client", lambda *_: ReviewClient(Credentials("operator", TOKEN, HOST), http)
+        )
         send = world.log.send
 
         def send_and_judge(record: Any, headers: Any) -> tuple[int, int]:
@@ -43,7 +46,7 @@ class Terminal:
 
     def run(self, *arguments: str) -> Result:
         """One command."""
-        return CliRunner().invoke(review.app, arguments)
+        return CliRunner().invoke(review, arguments)
 
 
 @pytest.fixture
