@@ -1,0 +1,181 @@
+"""One suite for every log that a shard's session can stand on."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.conformance.shard_log.kit import Logs
+
+from rivergate.domain.errors import Fenced, RivergateError
+from rivergate.domain.record import BY_KEY, Record
+from rivergate.ports import ShardLog
+from rivergate.testing.murmur2 import partition_of
+
+WAIT_S = 10.0
+
+
+def opened(logs: Logs) -> ShardLog:
+    """An owner of the shard that reads its input from the start."""
+    log = logs.session()
+    log.open()
+    log.seek({(logs.source, 0): 0})
+    return log
+
+
+def write(log: ShardLog, logs: Logs, *values: bytes) -> None:
+    """Begin, and write values and a commit record; the end is up to the test."""
+    log.begin()
+    for value in values:
+        log.write(logs.target, 0, b"k", value, [("h", b"1")])
+    log.write_journal(b"commit of " + b",".join(values))
+
+
+def take(log: ShardLog, count: int) -> list[Record]:
+    """Poll until that many records have come."""
+    got: list[Record] = []
+    while len(got) < count:
+        more = log.poll(count - len(got), WAIT_S)
+        assert more, f"only {len(got)} of {count} records came"
+        got += more
+    return got
+
+
+def committed_values(logs: Logs, topic: str, partition: int = 0, *, count: int = 0) -> list[bytes | None]:
+    """What a reader of committed data sees, once at least `count` records are there: a broker answers a commit
+    before it has written the transaction's markers.
+    """
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        reader = logs.reader()
+        found = [r.value for r in reader.scan(topic, partition)]
+        reader.close()
+        if len(found) >= count or time.monotonic() > deadline:
+            return found
+
+
+def test_a_commit_shows_outputs_journal_and_offsets_together(logs: Logs) -> None:
+    """Before the commit nothing is there, after it everything."""
+    log = opened(logs)
+    assert log.journal_tail() is None
+    write(log, logs, b"a", b"b")
+    log.send_offsets({(logs.source, 0): 7}, '{"seq":0}')
+    log.commit()
+    offset, appended_ms = log.journal_appended()
+    assert (offset, appended_ms > 0) == (0, True)
+    assert committed_values(logs, logs.target, count=2) == [b"a", b"b"]
+    assert log.journal_tail() == (b"commit of a,b", 0)
+    assert log.committed([(logs.source, 0), (logs.source, 1)]) == {
+        (logs.source, 0): (7, '{"seq":0}'),
+        (logs.source, 1): None,
+    }
+
+
+def test_an_aborted_transaction_leaves_nothing(logs: Logs) -> None:
+    """Neither its outputs nor its commit record nor its offsets are ever seen; the next transaction is."""
+    log = opened(logs)
+    write(log, logs, b"gone")
+    log.send_offsets({(logs.source, 0): 7}, "")
+    log.abort()
+    write(log, logs, b"kept")
+    log.commit()
+    assert committed_values(logs, logs.target, count=1) == [b"kept"]
+    assert committed_values(logs, logs.spec.journal[0], count=1) == [b"commit of kept"]
+    assert log.committed([(logs.source, 0)]) == {(logs.source, 0): None}
+
+
+def test_whoever_opens_the_shard_fences_its_previous_owner(logs: Logs) -> None:
+    """What the previous owner left open is aborted, and it can't commit any more."""
+    old = opened(logs)
+    write(old, logs, b"left open")
+    new = opened(logs)
+    with pytest.raises(Fenced):
+        old.commit()
+    assert new.journal_tail() is None
+    write(new, logs, b"new")
+    new.commit()
+    assert committed_values(logs, logs.target, count=1) == [b"new"]
+
+
+def test_recycling_aborts_what_was_open_and_goes_on(logs: Logs) -> None:
+    """After a commit without an answer the same owner fences its own past and may begin again."""
+    log = opened(logs)
+    write(log, logs, b"unanswered")
+    log.recycle()
+    write(log, logs, b"after")
+    log.commit()
+    assert committed_values(logs, logs.target, count=1) == [b"after"]
+
+
+def test_poll_gives_records_in_order_from_where_one_sought(logs: Logs) -> None:
+    """Keys, headers and offsets arrive as written; seeking replaces what was assigned."""
+    for n in range(5):
+        logs.send(logs.source, 0, b"%d" % n, [("ce_id", b"%d" % n)])
+    logs.send(logs.source, 1, b"other", [])
+    log = opened(logs)
+    first = take(log, 5)
+    assert [(r.offset, r.value, r.header("ce_id")) for r in first] == [(n, b"%d" % n, b"%d" % n) for n in range(5)]
+    log.seek({(logs.source, 0): 3, (logs.source, 1): 0})
+    assert {(r.partition, r.value) for r in take(log, 3)} == {(0, b"3"), (0, b"4"), (1, b"other")}
+
+
+def test_poll_returns_what_is_there_and_no_more_than_asked_for(logs: Logs) -> None:
+    """An empty partition gives nothing in the time that one waits; a limit is kept."""
+    log = opened(logs)
+    assert list(log.poll(10, 0.05)) == []
+    for n in range(3):
+        logs.send(logs.source, 0, b"%d" % n, [])
+    assert len(log.poll(1, WAIT_S)) == 1
+    assert len(take(log, 2)) == 2
+
+
+def test_an_open_transaction_holds_readers_back(logs: Logs) -> None:
+    """Committed data end before the first open record, whatever stands behind it."""
+    log = opened(logs)
+    write(log, logs, b"pending")
+    log.send_offsets({(logs.source, 0): 0}, "")
+    tail = logs.tail()
+    tail.seek({(logs.target, 0): 0})
+    logs.send(logs.target, 0, b"outside", [])
+    assert list(tail.poll(10, 0.3)) == []
+    log.commit()
+    got: list[bytes | None] = []
+    while len(got) < 2:
+        got += [r.value for r in tail.poll(10, WAIT_S)]
+    assert sorted(v or b"" for v in got) == [b"outside", b"pending"]
+
+
+def test_a_reader_takes_ranges_in_turn(logs: Logs) -> None:
+    """`read` gives exactly the half-open range, also past transaction markers; the next range goes on from there."""
+    log = opened(logs)
+    for value in (b"a", b"b", b"c"):
+        write(log, logs, value)
+        log.commit()
+    committed_values(logs, logs.target, count=3)
+    reader = logs.reader()
+    assert [r.value for r in reader.read(logs.target, 0, 0, 3)] == [b"a", b"b"]
+    assert [(r.offset, r.value) for r in reader.read(logs.target, 0, 3, 5)] == [(4, b"c")], "markers take offsets"
+    assert [r.value for r in reader.scan(logs.target, 0, 2)] == [b"b", b"c"]
+
+
+def test_keys_choose_partitions_as_kafka_does(logs: Logs) -> None:
+    """An output without a partition goes where murmur2 of its key says."""
+    log = opened(logs)
+    keys = [b"press-1", b"press-2", b"k", b"", b"\x00\xff\x80"]
+    log.begin()
+    for key in keys:
+        log.write(logs.target, BY_KEY, key, key, [])
+    log.write_journal(b"{}")
+    log.commit()
+    there = [partition_of(key, 2) for key in keys]
+    found = {v: p for p in (0, 1) for v in committed_values(logs, logs.target, p, count=there.count(p))}
+    assert found == {key: partition_of(key, 2) for key in keys}
+
+
+def test_a_closed_session_is_of_no_use(logs: Logs) -> None:
+    """Whoever goes on all the same is told so; closing twice is fine."""
+    log = opened(logs)
+    log.close()
+    log.close()
+    with pytest.raises(RivergateError):
+        log.begin()
