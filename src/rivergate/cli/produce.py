@@ -30,6 +30,7 @@ from rivergate.topics.near import did_you_mean
 from rivergate.topics.producing import Produced, Target, checked_lines, write_lines
 
 _SHOWN_PROBLEMS = 20
+_INTERRUPTED = 130
 _SPOOLED_BYTES = 64 * 1024**2
 _PROGRESS_AFTER_S = 2.0
 
@@ -61,10 +62,14 @@ def produce(
         limit = _size_limit(admin, topic, declared, reference)
     target = Target(topic, limit, ce_source, event.event_type if event else ce_type or "event")
     form = LineForm(event, (declared.json_schema if declared else None) or {}, key, id_field)
-    report = Produced()
+    report, interrupted = Produced(), False
     writer = KafkaWriter(bootstrap, batch_bytes=min(limit, BATCH_BYTES))
     try:
         _produce(sys.stdin.buffer, form, target, writer, report, strict=strict, fail_fast=fail_fast)
+    except KeyboardInterrupt:
+        interrupted = True
+        writer.flush()
+        report.written = writer.delivered
     finally:
         writer.close()
     _say(report, target, strict=strict, as_json=as_json)
@@ -76,8 +81,8 @@ def produce(
             remedy="once the broker answers, send the input again from that line on; with --id-field readers can tell "
             "repeats",
         )
-    if report.rejected:
-        raise typer.Exit(1)
+    if interrupted or report.rejected:
+        raise typer.Exit(_INTERRUPTED if interrupted else 1)
 
 
 def _produce(

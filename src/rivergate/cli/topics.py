@@ -16,7 +16,7 @@ from rich.text import Text
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.domain import names
-from rivergate.domain.errors import ConfigError
+from rivergate.domain.errors import BrokerUnavailable, ConfigError
 from rivergate.runtime.app import load_app
 from rivergate.topics import BrokerTopic, Catalogue, Change, TopicSpec, apply_topics, plan_topics
 from rivergate.topics.catalogue import STAGES
@@ -61,10 +61,16 @@ def specs_of(
 
 @contextmanager
 def connected(bootstrap: str) -> Iterator[KafkaAdmin]:
-    """The broker's administration, released at the end."""
+    """The broker's administration, released at the end. Raises `BrokerUnavailable` with what to do about it."""
     admin = KafkaAdmin(bootstrap)
     try:
         yield admin
+    except BrokerUnavailable as e:
+        raise BrokerUnavailable(
+            f"no Kafka broker answers ({e.what})",
+            where=bootstrap,
+            remedy="start one with `rivergate broker`, or name yours with --bootstrap HOST:PORT",
+        ) from e
     finally:
         admin.close()
 
