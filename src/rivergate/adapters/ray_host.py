@@ -92,9 +92,9 @@ class RayCluster:
                 "num_cpus": 0,
                 "max_restarts": -1,
                 "max_task_retries": 0,
-                "concurrency_groups": {"loop": 1, "control": 2},
             }
-            actor = self._ray.remote(WorkerActor).options(**options).remote(str(log_file), str(Path.cwd()))
+            kind = self._ray.remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)
+            actor = kind.options(**options).remote(str(log_file), str(Path.cwd()))
             self._actors[name] = actor
         loop: Any = actor
         loop = loop.run.options(concurrency_group="loop").remote(entry, spec)

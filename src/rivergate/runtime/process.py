@@ -47,6 +47,9 @@ def main() -> int:
     except RivergateError as e:
         _LOG.error("%s ends: %s", spec.incarnation, e)
         return 1
+    except Exception:
+        _LOG.exception("%s ends by a fault of rivergate", spec.incarnation)
+        return 1
     return 0
 
 

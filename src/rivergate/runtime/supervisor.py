@@ -95,12 +95,9 @@ class Supervisor:
             while not stop.is_set():
                 self._tick(bootstrap)
                 stop.wait(TICK_S)
-        except RivergateError as e:
+        except Exception as e:
             self._stop_all()
-            self._state.fail(str(e))
-            raise
-        except BaseException:
-            self._stop_all()
+            self._state.fail(str(e) if isinstance(e, RivergateError) else f"a fault of rivergate: {e!r}")
             raise
         self._stop_all()
         self._state.clear()
