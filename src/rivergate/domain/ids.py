@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 import rfc8785
 
 from rivergate.domain.errors import BadInput
@@ -17,12 +18,41 @@ ZERO_DIGEST = "0" * 64
 def canonical(value: Any) -> bytes:
     """RFC 8785 form of a JSON value. Raises BadInput for what has none (NaN, integers from 2⁵³ on)."""
     try:
+        return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+    except (_NotPlain, TypeError, ValueError, RecursionError):
+        pass  # something rarer than orjson writes as RFC 8785 wants it
+    try:
         return rfc8785.dumps(value)
     except rfc8785.CanonicalizationError as e:
         raise BadInput(
             f"no canonical JSON form: {e}",
             remedy="use finite numbers and integers below 2**53; send larger ones as text",
         ) from e
+
+
+class _NotPlain(Exception):
+    """Something that orjson writes otherwise than RFC 8785, or might."""
+
+
+def _plain(value: Any) -> Any:
+    """The value so that orjson gives its RFC 8785 form, a tenth of the time that the library in Python takes.
+
+    The two differ in whole floats (`5.0` is `5`), in exponents, and in the order of keys beyond ASCII.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is int and -(2**53) < value < 2**53:
+        return value
+    if kind is float and 1e-3 < abs(value) < 1e15:
+        return int(value) if value.is_integer() else value
+    if kind is dict:
+        if not all(type(key) is str and key.isascii() for key in value):
+            raise _NotPlain
+        return {key: _plain(x) for key, x in value.items()}
+    if kind is list:
+        return [_plain(x) for x in value]
+    raise _NotPlain
 
 
 def digest_of(value: Any) -> str:

@@ -186,7 +186,7 @@ def _modified(
         if any(not same({name: value}, {name: said[0][1]}) for _, value in said[1:]):
             who = " and ".join(sorted(r.rule.id for r, _ in said))
             errors += [(r, f"{who} set {name} to different values") for r, _ in said]
-    if errors:
+    if errors or not made:
         return arguments, errors
     return arguments | {name: said[0][1] for name, said in made.items()}, errors
 

@@ -15,6 +15,7 @@ from rivergate.domain.record import Record
 
 DEFAULT_LIFE: Final = 3600 * SECOND
 _LONGEST_ID: Final = 200
+_SPELT: Final = len("2026-01-31T12:00:00.000001Z")
 
 MALFORMED: Final = "malformed"
 WRONG_ID: Final = "wrong-id"
@@ -45,6 +46,7 @@ class Proposed:
     event_id: str = ""
     event: dict[str, Any] = field(default_factory=dict)
     expires_at: Micros = 0
+    expires_spelt: str = ""
     makers: tuple[str, ...] = ()
     mark: str = ""
     problem: tuple[str, str] | None = None
@@ -56,8 +58,9 @@ class Proposed:
 
     @property
     def expires(self) -> str:
-        """`expires_at` as on the wire."""
-        return rfc3339(self.expires_at)
+        """`expires_at` as on the wire; as it came, where that is how we spell times (saves a tenth of the work)."""
+        spelt = self.expires_spelt
+        return spelt if len(spelt) == _SPELT and spelt[-1] == "Z" and spelt[10] == "T" else rfc3339(self.expires_at)
 
 
 def json_object(record: Record) -> dict[str, Any] | None:
@@ -150,6 +153,7 @@ def _fields(p: Proposed, value: dict[str, Any]) -> str:
     if value.get("expires_at") is not None:
         try:
             p.expires_at = parse_rfc3339(value["expires_at"])
+            p.expires_spelt = value["expires_at"]
         except (ValueError, TypeError, OverflowError):
             wrong.append("expires_at")
     return f"missing or of the wrong type: {', '.join(wrong)}" if wrong else ""
