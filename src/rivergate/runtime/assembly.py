@@ -28,10 +28,12 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
     data_lock(data.lock_file)
     state = RunningState(data, spec.app.name, spec.bootstrap, host)
     try:
+        _LOG.info("starting app %s on %s", spec.app.name, spec.bootstrap)
         app = spec.app.load()
         only = tuple(spec.options.get("stages", ()))
         slots = plan(app, int(spec.options.get("workers", 1)), otlp=bool(spec.options.get("otlp")), only=only)
         apply(app, spec)
+        _LOG.info("topics are there")
         keys.ensure_keys(data.keys)
         local = LocalHost()
         hosts: dict[bool, Host] = {False: local, True: local}

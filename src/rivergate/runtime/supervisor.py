@@ -87,10 +87,12 @@ class Supervisor:
         """Start everything, watch it until `stop`, end everything."""
         try:
             self._assignments.open()
+            _LOG.info("topics, keys and hosts are there: starting %d processes", len(self._slots))
             for slot in self._slots:
                 self._start(slot)
             self._assign("gate")
             bootstrap.demand_control(stop)
+            _LOG.info("the policy is in force")
             self._assign(*{s.stage for s in self._slots if s.shards and s.stage != "gate"})
             while not stop.is_set():
                 self._tick(bootstrap)

@@ -174,6 +174,7 @@ class Worker:
         thread.start()
 
     def _tell(self, shard: int, state: str, reason: str) -> None:
+        _LOG.info("%s/%d: %s %s", self._stage, shard, state, reason)
         report = ShardReport(self._stage, shard, self._name, state, reason)
         with self._lock:
             self._reports[shard] = report
