@@ -25,6 +25,7 @@ from rivergate.runtime.session import RunOptions, running
 from rivergate.runtime.spec import AppRef
 
 if TYPE_CHECKING:
+    from rivergate.demos.shuttle.play import Script
     from rivergate.demos.shuttle.report import Report
 
 demo = typer.Typer(no_args_is_help=True, help="Complete applications on real data.")
@@ -99,10 +100,9 @@ def _folder(app: str, data_dir: Path | None, bootstrap: str | None, *, keep: boo
         yield Path(folder)
 
 
-def _to_the_end(options: RunOptions, script: object) -> Report:
-    from rivergate.demos.shuttle.play import Script, play_to_the_end
+def _to_the_end(options: RunOptions, script: Script) -> Report:
+    from rivergate.demos.shuttle.play import play_to_the_end
 
-    assert isinstance(script, Script)
     began = time.monotonic()
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -110,11 +110,10 @@ def _to_the_end(options: RunOptions, script: object) -> Report:
         return play_to_the_end(session, script, lambda what: tell(what, None), began)
 
 
-def _live(options: RunOptions, script: object) -> None:
+def _live(options: RunOptions, script: Script) -> None:
     from rivergate.demos.shuttle.live import show_live
-    from rivergate.demos.shuttle.play import Script, start_feeder
+    from rivergate.demos.shuttle.play import start_feeder
 
-    assert isinstance(script, Script)
     console = Console()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

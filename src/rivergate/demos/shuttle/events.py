@@ -7,6 +7,10 @@ from pydantic import Field, FiniteFloat
 from rivergate.domain.event import Event, Proposal
 
 
+FIGURES_EVERY = 50
+"""Labels between two events with figures of a shard."""
+
+
 class Reading(Event, topic="{app}-telemetry", key="machine", type="shuttle.reading"):
     """Nine sensors of one machine at one moment."""
 

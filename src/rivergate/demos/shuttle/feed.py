@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -18,21 +18,11 @@ from rivergate.domain.errors import BrokerUnavailable
 from rivergate.domain.ids import span_id_of, trace_id_of, traceparent
 from rivergate.domain.record import Headers
 
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
 TICK_S = 0.02
 DELIVERY_S = 30.0
-
-
-class Producer(Protocol):
-    """As much of confluent-kafka's producer as the feeder uses."""
-
-    def produce(self, topic: str, **record: Any) -> None:
-        """Put a record into the queue; raises `BufferError` where that is full."""
-
-    def poll(self, timeout: float) -> int:
-        """Serve delivery callbacks."""
-
-    def flush(self, timeout: float) -> int:
-        """Wait until everything is delivered; returns how many records aren't."""
 
 
 class Feeder:

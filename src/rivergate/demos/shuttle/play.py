@@ -24,6 +24,7 @@ from rivergate.runtime.session import Session
 
 STALLED_S = 90.0
 LOOK_S = 0.2
+SAY_S = 2.0
 
 Tell = Callable[[str], None]
 
@@ -76,12 +77,16 @@ def _wait_until_settled(session: Session, feeder: Background, tell: Tell) -> Non
     ledger = _ledger(session)
     reader = TopicReader(session.bootstrap, app_topics(session.bootstrap, session.options.app.name))
     try:
-        moved = time.monotonic()
+        moved = said = time.monotonic()
         while True:
             session.demand_alive()
             if reader.poll(ledger.add, LOOK_S):
                 moved = time.monotonic()
-                tell(f"{len(ledger.events)} readings, {len(ledger.proposals)} proposals, {len(ledger.actions)} actions")
+                if moved - said > SAY_S:
+                    said = moved
+                    tell(
+                        f"{len(ledger.events)} readings, {len(ledger.proposals)} proposals, {len(ledger.actions)} actions"
+                    )
                 continue
             if feeder.done and not losses(ledger):
                 return

@@ -111,7 +111,7 @@ def losses(ledger: Ledger) -> dict[str, int]:
 def doubles(ledger: Ledger) -> dict[str, int]:
     """What stands on the log more often than once, or was read more often than once, by kind."""
     repeated = 0
-    for (stage, (topic, partition)), ranges in ledger.ranges.items():
+    for (_, (topic, partition)), ranges in ledger.ranges.items():
         repeated += len(coverage(ledger.offsets.get((topic, partition), []), ranges).repeated)
     found = {
         "event ids": _extra(ledger.events),

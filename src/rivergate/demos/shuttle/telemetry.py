@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,4 @@ class ShuttleTelemetry:
 
 def truths(count: int) -> list[bool]:
     """Whether each of the first `count` readings was anomalous; the telemetry begins again at its end."""
-    import itertools
-
     return [anomalous for _, anomalous in itertools.islice(itertools.cycle(ShuttleTelemetry()), count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -122,7 +123,5 @@ def _record(message: Any) -> Record:
 
 
 def _silent() -> Any:
-    """librdkafka's own lines go to our log, never onto the user's terminal."""
-    import logging
-
+    """The lines of librdkafka go to our log, never onto the user's terminal."""
     return logging.getLogger("rivergate.demos.kafka")

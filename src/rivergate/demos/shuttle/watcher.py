@@ -9,7 +9,7 @@ from river.linear_model import LogisticRegression
 from river.preprocessing import StandardScaler
 
 from rivergate.agents import Agent, Context
-from rivergate.demos.shuttle.events import Inspect, Reading, ShardFigures, ShutDown
+from rivergate.demos.shuttle.events import FIGURES_EVERY, Inspect, Reading, ShardFigures, ShutDown
 from rivergate.domain.event import Label
 from rivergate.learning import Prequential, linear_contributions
 
@@ -21,8 +21,6 @@ MEMORY = 0.7
 """Share of a machine's unrest that the next reading keeps: about the last three readings count."""
 UNREST = 1.6
 """Unrest from which an alarm asks for a shutdown: two sure alarms in a row are enough."""
-FIGURES_EVERY = 50
-"""Labels between two events with figures."""
 
 
 class ShuttleWatcher(Agent):
