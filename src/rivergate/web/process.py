@@ -14,7 +14,6 @@ from rivergate.domain import names
 from rivergate.review.fact import TOPICS
 from rivergate.runtime import keys
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.web.credentials import DEFAULT_NAME
 from rivergate.web.server import ReviewParts, ReviewSettings, run_review_service
 
 _LOG = logging.getLogger("rivergate.review")
@@ -24,7 +23,8 @@ def run_review(spec: ProcessSpec, stop: threading.Event) -> None:
     """Serve the review queue until `stop`.
 
     Options: `review_port` (0 takes a free one), `review_db` (a URL; SQLite in the data directory if not given),
-    `trace_url` (with `{trace_id}` where the trace's id goes).
+    `trace_url` (with `{trace_id}` where the trace's id goes), `reviewer_name` (for this run instead of the token
+    file's).
     """
     data, app = spec.data, spec.app.name
     topics = [names.topic(app, n) for n in TOPICS]
@@ -32,7 +32,7 @@ def run_review(spec: ProcessSpec, stop: threading.Event) -> None:
         app=app,
         token_file=data.token_file,
         port=int(spec.options.get("review_port") or 0),
-        name=str(spec.options.get("reviewer_name", DEFAULT_NAME)),
+        name=str(spec.options.get("reviewer_name") or ""),
         trace_url=str(spec.options.get("trace_url") or ""),
     )
     parts = ReviewParts(

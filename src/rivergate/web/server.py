@@ -8,7 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
@@ -23,7 +23,7 @@ from rivergate.review.fact import TOPICS
 from rivergate.review.ports import ReviewStore
 from rivergate.review.service import ReviewService
 from rivergate.web.application import make_application
-from rivergate.web.credentials import DEFAULT_NAME, Credentials, ensure_credentials
+from rivergate.web.credentials import Credentials, ensure_credentials
 from rivergate.web.site import Site, ViewStatus
 
 _LOG = logging.getLogger("rivergate.review")
@@ -34,13 +34,16 @@ _GRACE_S = 2
 
 @dataclass(frozen=True, slots=True)
 class ReviewSettings:
-    """Of one review service. Port 0 takes a free one; `trace_url` has `{trace_id}` where the trace's id goes."""
+    """Of one review service. Port 0 takes a free one; `trace_url` has `{trace_id}` where the trace's id goes.
+
+    `name` is who decides in this run; empty: whom the token file names.
+    """
 
     app: str
     token_file: Path
     host: str = "127.0.0.1"
     port: int = 0
-    name: str = DEFAULT_NAME
+    name: str = ""
     trace_url: str = ""
 
 
@@ -72,7 +75,8 @@ def run_review_service(
     done = threading.Event()
     try:
         with listening(settings.host, settings.port) as (listener, address):
-            credentials = ensure_credentials(settings.token_file, address, settings.name)
+            credentials = ensure_credentials(settings.token_file, address)
+            credentials = replace(credentials, name=settings.name or credentials.name)
             service = ReviewService(settings.app, parts.store, parts.writer, parts.key, parts.clock)
             site = Site(service, credentials, settings.trace_url, status)
             server = _server(site, lambda: on_ready(credentials) if on_ready else None)
