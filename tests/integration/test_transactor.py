@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
+from tests.integration.transactor_world import Crash, World, finish
 
 from rivergate.domain.errors import Fenced, ShardParked
 from rivergate.kernel.transactor import Limits
 from rivergate.runtime.kafka import LocalKafka
-from tests.integration.transactor_world import Crash, World, finish
 
 STEPS = ("begin", "outputs", "spans", "journal", "offsets", "commit", "committed")
 
@@ -49,7 +50,7 @@ def test_a_crash_between_any_two_steps_loses_and_doubles_nothing(world: World, s
     assert len(world.read(f"{world.app}.proposals")) == 8
     journal = world.journal()
     assert [c.seq for c in journal] == list(range(len(journal)))
-    assert all(b.previous == a.digest for a, b in zip(journal, journal[1:], strict=False))
+    assert all(b.previous == a.digest for a, b in pairwise(journal))
     assert {c.worker for c in journal} == {"first", "second"}
     second.close()
     first.close()
@@ -74,7 +75,16 @@ def test_a_fenced_owner_can_not_commit(world: World) -> None:
 
 def test_a_failing_record_goes_to_the_dead_letters_and_its_state_is_undone(world: World) -> None:
     """Undecodable and raising records end there with raw bytes, origin and reason; nothing else notices."""
-    good = [{"n": 0}, {"n": 1}, {"n": 2, "fail": True}, b"{no json", {"n": "three"}, {"n": 5}, {"n": 6, "fail": True}, {"n": 7}]
+    good = [
+        {"n": 0},
+        {"n": 1},
+        {"n": 2, "fail": True},
+        b"{no json",
+        {"n": "three"},
+        {"n": 5},
+        {"n": 6, "fail": True},
+        {"n": 7},
+    ]
     world.send(good)
     transactor = world.transactor(limits=Limits(batch=100, wait_s=0.3))
     transactor.open()
@@ -127,7 +137,9 @@ def test_a_drain_leaves_a_snapshot_that_other_code_may_start_from(world: World) 
     accepted.close()
 
 
-def test_a_flipped_byte_in_a_snapshot_is_noticed_and_the_log_makes_it_good(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flipped_byte_in_a_snapshot_is_noticed_and_the_log_makes_it_good(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing of a damaged snapshot is loaded; the shard replays the log instead and loses nothing."""
     world.send({"n": n} for n in range(10))
     first = world.transactor("first")
@@ -161,7 +173,7 @@ def test_moved_offsets_stop_the_shard_and_missing_ones_are_restored(world: World
     for future in admin.alter_consumer_group_offsets([moved]).values():
         future.result()
     second = world.transactor("second")
-    with pytest.raises(ShardParked, match="committed .* up to 3, the journal up to 10"):
+    with pytest.raises(ShardParked, match=r"committed .* up to 3, the journal up to 10"):
         second.open()
     second.close()
     for future in admin.delete_consumer_groups([group]).values():
@@ -182,6 +194,6 @@ def test_a_clock_far_ahead_of_the_brokers_parks_the_shard(world: World) -> None:
     world.send([{"n": 0}])
     ahead = world.transactor(clock=lambda: time.time_ns() // 1000 + 120_000_000)
     ahead.open()
-    with pytest.raises(ShardParked, match="clock is 1[12][0-9] s ahead"):
+    with pytest.raises(ShardParked, match=r"clock is 1[12][0-9] s ahead"):
         finish(ahead)
     ahead.close()

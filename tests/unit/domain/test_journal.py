@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rivergate.domain.clock import parse_rfc3339, rfc3339
+from rivergate.domain.errors import BadInput
+from rivergate.domain.ids import ZERO_DIGEST
+from rivergate.domain.journal import CommitRecord, Range, SnapshotRef, chain_digest
+from rivergate.domain.record import Output
+
+RECORD = CommitRecord(
+    stage="agent-w",
+    shard=2,
+    seq=7,
+    epoch=3,
+    clock="2026-01-01T00:00:00.000001Z",
+    ranges=(Range("t", 2, 5, 9),),
+    outputs={"o": 2},
+    spans_records=1,
+    spans_digest="s",
+    code="c",
+    digest="d",
+    previous="p",
+    worker="w-1",
+    skipped=(("t", 2, 6),),
+    snapshot=SnapshotRef("x", 4),
+)
+
+
+def test_a_commit_record_round_trips() -> None:
+    """What is written is what is read, optional parts included."""
+    for record in (
+        RECORD,
+        replace(RECORD, snapshot=None, positions=(("t", 2, 9),), accepted_code={"who": "a", "why": "b"}),
+    ):
+        assert CommitRecord.from_json(record.to_json()) == record
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b'{"stage": 1}'])
+def test_something_else_on_the_journal_is_a_clear_error(raw: bytes) -> None:
+    """It names the place and what to do."""
+    with pytest.raises(BadInput, match="not a commit record") as e:
+        CommitRecord.from_json(raw, "j/0/1")
+    assert e.value.where == "j/0/1"
+    assert "ACL" in e.value.remedy
+
+
+def _digest(outputs: list[Output], **changes: object) -> str:
+    given_ = {
+        "stage": "s",
+        "shard": 0,
+        "seq": 0,
+        "clock": "c",
+        "ranges": [Range("t", 0, 0, 1)],
+        "skipped": [],
+        "code": "k",
+    }
+    return chain_digest(ZERO_DIGEST, outputs, **{**given_, **changes})  # type: ignore[arg-type]
+
+
+def test_the_chain_covers_every_part_of_an_output_and_of_the_commit() -> None:
+    """A changed byte anywhere gives another digest."""
+    output = Output("t", 0, b"k", b"v", b"id", b"type", b"tp")
+    plain = _digest([output])
+    changes = [
+        {"topic": "u"},
+        {"key": b"l"},
+        {"value": b"w"},
+        {"ce_id": b"j"},
+        {"ce_type": b"x"},
+        {"traceparent": b"y"},
+    ]
+    for change in changes:
+        assert _digest([replace(output, **change)]) != plain  # type: ignore[arg-type]
+    for change in ({"seq": 1}, {"clock": "d"}, {"ranges": []}, {"skipped": [("t", 0, 0)]}, {"code": "l"}):
+        assert _digest([output], **change) != plain
+    assert _digest([output, output]) != plain
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000_000))
+def test_times_round_trip_and_sort_as_texts(at: int) -> None:
+    """Microseconds survive, and text order is time order."""
+    assert parse_rfc3339(rfc3339(at)) == at
+    assert rfc3339(at) < rfc3339(at + 1)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rivergate.agents import Agent
+from rivergate.domain.errors import BadInput, ConfigError
+from rivergate.domain.event import Event, Proposal
+from rivergate.runtime import commands
+from rivergate.runtime.app import App, load_app
+from rivergate.runtime.environment import scrubbed
+from rivergate.runtime.paths import DataDir
+from rivergate.runtime.plan import plan
+from rivergate.runtime.running import RunningState, StageProcess, read_running
+from rivergate.runtime.spec import AppRef, ProcessSpec
+
+
+class Ping(Event, topic="pings"):
+    n: int
+
+
+class Pong(Proposal):
+    n: int
+
+
+class Player(Agent):
+    consumes = (Ping,)
+    proposes = (Pong,)
+
+
+def make_app(partitions: int = 4) -> App:
+    """An app of one agent."""
+    return App("table", [Player], Path("policy.yaml"), {"pong": "m:f"}, partitions=partitions)
+
+
+def test_no_secret_of_the_environment_reaches_a_process() -> None:
+    """The allow-list and what the app declares, nothing else, and hashes in a fixed order."""
+    seen = scrubbed(
+        {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "x", "MODEL_KEY": "y", "PYTHONHASHSEED": "7"}, ["MODEL_KEY"]
+    )
+    assert seen["PATH"] == "/bin"
+    assert seen["MODEL_KEY"] == "y"
+    assert "AWS_SECRET_ACCESS_KEY" not in seen
+    assert seen["PYTHONHASHSEED"] == "0"
+
+
+def test_every_shard_has_exactly_one_place() -> None:
+    """Whatever the number of workers; the gate has one shard, services have none."""
+    for workers in (1, 2, 3, 9):
+        slots = plan(make_app(), workers)
+        agents = sorted(s for slot in slots if slot.stage == "agent-player" for s in slot.shards)
+        assert agents == [0, 1, 2, 3]
+        assert [s.shards for s in slots if s.stage == "gate"] == [(0,)]
+        assert {s.stage for s in slots if not s.shards} == {"review", "audit"}
+        assert [s.stage for s in slots if s.under_ray] == ["agent-player"] * min(workers, 4)
+
+
+def test_a_plan_can_be_narrowed_to_some_stages() -> None:
+    """For a container a stage."""
+    assert [s.stage for s in plan(make_app(), 1, only=["gate"])] == ["gate"]
+
+
+def test_an_app_says_what_is_wrong_with_it() -> None:
+    """A name that Kafka would not take, two agents of one name."""
+    with pytest.raises(ConfigError, match="can't name an app"):
+        App("No Spaces", [Player], Path("p"))
+    with pytest.raises(ConfigError, match="two agents"):
+        App("a", [Player, Player], Path("p"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [("fleet", "doesn't name an app"), ("no_such_module_here:app", "no module"), ("json:dumps2", "isn't an App")],
+)
+def test_a_reference_that_leads_nowhere_is_explained(reference: str, message: str) -> None:
+    """With the form that is wanted."""
+    with pytest.raises(ConfigError, match=message):
+        load_app(reference)
+
+
+def test_a_process_spec_round_trips_and_carries_no_secret() -> None:
+    """It stands on a command line that everybody can read."""
+    spec = ProcessSpec("gate", "gate", "gate-0-x", AppRef("m:a", "a", 2), "h:1", "/d", options={"workers": 1})
+    assert ProcessSpec.from_json(spec.to_json()) == spec
+    with pytest.raises(ConfigError, match="process spec"):
+        ProcessSpec.from_json("{}")
+
+
+def test_a_resume_is_asked_once_and_taken_once(tmp_path: Path) -> None:
+    """The supervisor takes it from the data directory."""
+    data = DataDir(tmp_path)
+    commands.ask_to_resume(data, "agent-player", 3)
+    commands.ask_to_resume(data, "agent-player", 3)
+    assert list(commands.take_resumes(data)) == [("agent-player", 3)]
+    assert list(commands.take_resumes(data)) == []
+    assert commands.parse_shard("agent-player/3") == ("agent-player", 3)
+    with pytest.raises(BadInput, match="names no shard"):
+        commands.parse_shard("agent-player")
+
+
+def test_what_runs_can_be_read_by_others_until_nothing_runs(tmp_path: Path) -> None:
+    """Half a file is never seen, and a failure tells its reason."""
+    data = DataDir(tmp_path).make()
+    state = RunningState(data, "table", "h:1", "local")
+    state.update([StageProcess("gate-0", "gate", "gate-0-x", 7, alive=True)], ready=True)
+    found = read_running(data.state_file)
+    assert found is not None
+    assert found.ready
+    assert found.processes[0].pid == 7
+    state.fail("no such topic")
+    failed = read_running(data.state_file)
+    assert failed is not None
+    assert failed.error == "no such topic"
+    state.clear()
+    assert read_running(data.state_file) is None
