@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -42,8 +43,7 @@ def find_credentials(data_dir: Path | None, token_file: Path | None) -> Credenti
         return load_credentials(token_file)
     if data_dir is not None:
         return load_credentials(DataDir(data_dir).token_file)
-    found = [load_credentials(p) for p in _token_files()]
-    answering = [c for c in found if _answers(c)]
+    answering = [c for c in map(_readable, _token_files()) if c is not None and _answers(c)]
     if len(answering) == 1:
         return answering[0]
     if answering:
@@ -58,6 +58,12 @@ def _token_files() -> list[Path]:
     name = DataDir(Path()).token_file.name
     folders = [Path(".rivergate"), default_data_dir("app").parent]
     return sorted({p.resolve() for folder in folders for p in (*folder.glob(name), *folder.glob(f"*/{name}"))})
+
+
+def _readable(path: Path) -> Credentials | None:
+    with contextlib.suppress(ConfigError):
+        return load_credentials(path)
+    return None
 
 
 def _answers(credentials: Credentials) -> bool:

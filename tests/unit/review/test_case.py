@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.review import kit
 
@@ -65,6 +65,7 @@ def stories(draw: st.DrawFn) -> kit.MemoryLog:
     return log
 
 
+@settings(deadline=None)
 @given(stories(), st.data())
 def test_any_interleaving_with_repeats_gives_the_same_case(log: kit.MemoryLog, data: st.DataObject) -> None:
     """Partitions of six topics are read independently, and a crash makes some records come again."""
@@ -76,6 +77,7 @@ def test_any_interleaving_with_repeats_gives_the_same_case(log: kit.MemoryLog, d
     assert detail_of(one) == detail_of(other)
 
 
+@settings(deadline=None)
 @given(stories(), st.integers(0, 30))
 def test_merging_is_associative(log: kit.MemoryLog, cut: int) -> None:
     """Merging batch by batch is merging all at once."""
@@ -84,6 +86,7 @@ def test_merging_is_associative(log: kit.MemoryLog, cut: int) -> None:
     assert Case(kit.proposal_id(1)).merged(facts[cut:]).merged(facts[:cut]).to_json() == whole.to_json()
 
 
+@settings(deadline=None)
 @given(stories(), st.data())
 def test_whatever_has_arrived_can_be_shown(log: kit.MemoryLog, data: st.DataObject) -> None:
     """No subset of the facts, however odd, breaks the page."""
@@ -94,6 +97,7 @@ def test_whatever_has_arrived_can_be_shown(log: kit.MemoryLog, data: st.DataObje
     assert len(detail.history) == len(case.facts)
 
 
+@settings(deadline=None)
 @given(stories())
 def test_a_case_survives_its_json(log: kit.MemoryLog) -> None:
     """What the store keeps is the case."""

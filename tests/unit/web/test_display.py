@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.review import kit
 
@@ -8,6 +8,7 @@ from rivergate.domain.clock import SECOND, rfc3339
 from rivergate.web.display import time_left, type_name, visible
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_markup_or_hides(text: str) -> None:
     """Whatever it is: no tags but ours, no character that turns the line around or isn't seen."""
