@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,8 @@ import rfc8785
 from rivergate.domain.errors import BadInput
 
 ZERO_DIGEST = "0" * 64
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 def canonical(value: Any) -> bytes:
@@ -96,13 +99,7 @@ def traceparent(trace_id: str, span_id: str) -> bytes:
 
 def parse_traceparent(value: bytes | None) -> tuple[str, str] | None:
     """(trace id, span id) of a W3C header, or None where there is none or it is malformed."""
-    if value is None or len(value) < 55 or value[2:3] != b"-" or value[35:36] != b"-" or value[52:53] != b"-":
+    found = _TRACEPARENT.match(value) if value else None
+    if found is None or not found[1].strip(b"0") or not found[2].strip(b"0"):
         return None
-    try:
-        text = value.decode("ascii")
-        trace_id, span_id = text[3:35], text[36:52]
-        if int(trace_id, 16) == 0 or int(span_id, 16) == 0:
-            return None
-    except ValueError:
-        return None
-    return trace_id, span_id
+    return found[1].decode(), found[2].decode()

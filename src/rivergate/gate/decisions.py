@@ -26,6 +26,7 @@ AHEAD: Final = 300 * SECOND
 
 MAX_REVISIONS: Final = 100
 MAX_DECISIONS: Final = 1000
+LONGEST_NAME: Final = 200
 _VERDICTS: Final = ("approve", "deny", "edit", "ask")
 
 
@@ -80,8 +81,8 @@ def _answer(turn: Turn, value: dict[str, Any], record: Record, review: Review | 
         names.DECISION_JUDGED_V1,
         {
             "decision_id": decision_id,
-            "proposal_id": pid if isinstance(pid, str) else "",
-            "revision": revision if type(revision) is int else 0,
+            "proposal_id": pid[:LONGEST_NAME] if isinstance(pid, str) else "",
+            "revision": revision if type(revision) is int and 0 <= revision < 2**53 else 0,
             "result": "refused" if refusal else "counted",
             "reason": refusal,
             "approvals": len(review.approvals) if review else 0,
@@ -111,7 +112,7 @@ def _refusal(turn: Turn, value: dict[str, Any], review: Review | None) -> str:
     verdict, by = value.get("verdict"), value.get("by")
     if verdict not in _VERDICTS:
         return f"verdict {str(verdict)[:50]!r} is none of {', '.join(_VERDICTS)}"
-    if not isinstance(by, str) or not by.strip():
+    if not isinstance(by, str) or not 0 < len(by.strip()) <= len(by) <= LONGEST_NAME:
         return "it doesn't say by whom"
     if type(value.get("revision")) is not int or value["revision"] != review.revision:
         return f"the review is at revision {review.revision} now: look at it again"
@@ -171,7 +172,7 @@ def _settle_under_rules_of_now(turn: Turn, review: Review, by: str) -> None:
 
 def _edit(turn: Turn, value: dict[str, Any], record: Record, review: Review) -> None:
     """Other arguments: judged as if they had been proposed, and the editor is one of their makers now."""
-    refusal, now = _edit_judged(turn, value, review)
+    refusal, now = _edit_judged(turn, value, record, review)
     if now is None:
         review.decisions.pop()
         _answer(turn, value, record, review, refusal)
@@ -184,8 +185,11 @@ def _edit(turn: Turn, value: dict[str, Any], record: Record, review: Review) -> 
     turn.emit.amended(review, "edited", now, by)
 
 
-def _edit_judged(turn: Turn, value: dict[str, Any], review: Review) -> tuple[str, Judgement | None]:
+def _edit_judged(turn: Turn, value: dict[str, Any], record: Record, review: Review) -> tuple[str, Judgement | None]:
+    """Why the edit can't be, or what the rules say of it."""
     arguments = value.get("arguments")
+    if len(record.value or b"") > turn.emit.out.limit_bytes // 2:
+        return "the edit is too large", None
     if not isinstance(arguments, dict):
         return "an edit needs `arguments`", None
     if review.revision >= MAX_REVISIONS:

@@ -35,6 +35,9 @@ def on_outcome(turn: Turn, record: Record, index: int) -> None:
     if value is None or not isinstance(pid, str) or value.get("status") not in (*_FINAL, _UNKNOWN):
         turn.emit.out.skip(index, "an outcome needs `proposal_id` and a known `status`")
         return
+    if len(record.value or b"") > turn.emit.out.limit_bytes:
+        turn.emit.out.skip(index, f"an outcome of {len(record.value or b'')} bytes can't be passed on as a label")
+        return
     about = {"proposal_id": pid, "event_id": value.get("event_id"), "event": value.get("event")}
     if value["status"] != _UNKNOWN:
         turn.state.in_flight.pop(pid, None)

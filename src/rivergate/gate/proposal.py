@@ -15,6 +15,7 @@ from rivergate.domain.record import Record
 
 DEFAULT_LIFE: Final = 3600 * SECOND
 _LONGEST_ID: Final = 200
+_LONGEST_NAME: Final = 1000
 _SPELT: Final = len("2026-01-31T12:00:00.000001Z")
 
 MALFORMED: Final = "malformed"
@@ -86,13 +87,14 @@ def read_proposal(record: Record, app: str, clock: Micros, limit_bytes: int) -> 
         return "`proposal_id` isn't text"
     raw = record.value or b""
     event_id = value.get("event_id")
+    event_id = event_id if isinstance(event_id, str) else pid
     trace = parse_traceparent(record.header("traceparent"))
     source = record.header("ce_source") or b""
     p = Proposed(
         proposal_id=pid,
         partition=record.partition,
         key=record.key,
-        trace_id=trace[0] if trace else trace_id_of(event_id if isinstance(event_id, str) else pid),
+        trace_id=trace[0] if trace else trace_id_of(event_id),
         parent_id=trace[1] if trace else "",
         may_repeat=source.endswith(b"/door") or record.header("rg_commit") is None,
         expires_at=clock + DEFAULT_LIFE,
@@ -129,15 +131,34 @@ def _read(p: Proposed, value: dict[str, Any], app: str) -> tuple[str, str] | Non
     return None
 
 
+def _name(value: dict[str, Any], field_name: str) -> str:
+    """A field that is text of a bearable length, else nothing: names stand in every record and span."""
+    text = value.get(field_name)
+    return text if isinstance(text, str) and len(text) <= _LONGEST_NAME else ""
+
+
+def _position(event: Any) -> dict[str, Any]:
+    """Topic, partition and offset of the event, else nothing."""
+    if not isinstance(event, dict) or not _name(event, "topic"):
+        return {}
+    numbers = [event.get("partition"), event.get("offset")]
+    if any(type(n) is not int or not 0 <= n < 2**63 for n in numbers):
+        return {}
+    return {"topic": event["topic"], "partition": numbers[0], "offset": numbers[1]}
+
+
 def _fields(p: Proposed, value: dict[str, Any]) -> str:
     """Take over the fields that have the right type; the first that hasn't."""
-    wrong = [name for name in ("agent", "kind", "event_id") if not isinstance(value.get(name), str)]
-    wrong += [name for name in ("arguments", "event") if not isinstance(value.get(name), dict)]
-    p.agent, p.kind, p.event_id = (
-        v if isinstance(v, str) else "" for v in (value.get("agent"), value.get("kind"), value.get("event_id"))
-    )
-    p.event = value["event"] if isinstance(value.get("event"), dict) else {}
-    p.arguments = value["arguments"] if isinstance(value.get("arguments"), dict) else {}
+    p.agent, p.kind = _name(value, "agent"), _name(value, "kind")
+    p.event_id = _name(value, "event_id")
+    wrong = [name for name, read in (("agent", p.agent), ("kind", p.kind), ("event_id", p.event_id)) if not read]
+    p.event = _position(value.get("event"))
+    if not p.event:
+        wrong.append("event")
+    if isinstance(value.get("arguments"), dict):
+        p.arguments = value["arguments"]
+    else:
+        wrong.append("arguments")
     confidence, ordinal = value.get("confidence"), value.get("ordinal")
     if type(confidence) in (int, float):
         p.confidence = float(confidence)  # type: ignore[arg-type] # narrowed by its type
@@ -146,8 +167,8 @@ def _fields(p: Proposed, value: dict[str, Any]) -> str:
     if type(ordinal) is not int or not 0 <= ordinal < 2**53:
         wrong.append("ordinal")
     behalf = value.get("on_behalf_of")
-    if isinstance(behalf, str) and behalf:
-        p.makers = (behalf,)
+    if _name(value, "on_behalf_of"):
+        p.makers = (str(behalf),)
     elif behalf is not None:
         wrong.append("on_behalf_of")
     if value.get("expires_at") is not None:

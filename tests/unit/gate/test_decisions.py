@@ -96,6 +96,8 @@ def test_a_decision_is_answered_once() -> None:
         ({"arguments_digest": "0" * 64}, "arguments that were seen"),
         ({"by": " "}, "by whom"),
         ({"by": None}, "by whom"),
+        ({"by": "x" * 500}, "by whom"),
+        ({"revision": 2**52}, "revision 0"),
         ({"verdict": "allow"}, "none of approve"),
         ({"proposal_id": "nobody"}, "no open review"),
         ({"proposal_id": ["x"]}, "no open review"),

@@ -69,6 +69,10 @@ def test_nothing_is_allowed_before_a_policy_is_in_force() -> None:
         ({"on_behalf_of": ["x"]}, "malformed"),
         ({"kind": "explode"}, "wrong-digest"),
         ({"note": "x" * 500_000}, "too-large"),
+        ({"event": {"topic": "x" * 950_000, "partition": 0, "offset": 0}}, "too-large"),
+        ({"event": {"topic": "t", "partition": -1, "offset": 0}}, "malformed"),
+        ({"agent": "x" * 2000}, "malformed"),
+        ({"on_behalf_of": ""}, "malformed"),
     ],
 )
 def test_what_is_not_as_it_says_is_denied(changes: dict[str, Any], rule: str) -> None:
@@ -77,6 +81,7 @@ def test_what_is_not_as_it_says_is_denied(changes: dict[str, Any], rule: str) ->
     ((kind, denial),) = w.send(w.proposal(**changes))
     assert (kind, rules_of(denial)) == ("denial", [rule])
     assert [s.attributes["rivergate.verdict"] for s in w.out.spans] == ["deny"]
+    assert all(len(o.value or b"") < 10_000 for o in w.out.records)
 
 
 @pytest.mark.parametrize(
