@@ -13,6 +13,8 @@ from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import transaction_error, translated
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
+from rivergate.domain.clock import Micros, rfc3339
+from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import AlreadyRunning, Fenced
 
 _LOG = logging.getLogger("rivergate.runtime")
@@ -28,6 +30,7 @@ class AssignmentLog:
     ) -> None:
         self._bootstrap = bootstrap
         self._topic = names.topic(app, names.ASSIGNMENTS)
+        self._source = names.source(app, name)
         settings = kafka_settings.transactional(bootstrap, f"{app}.{name}", security)
         self._producer = Producer(settings)
 
@@ -38,18 +41,19 @@ class AssignmentLog:
         except KafkaException as e:
             raise translated(e, "taking over as supervisor", self._bootstrap) from e
 
-    def publish(self, stages: Mapping[str, Mapping[int, tuple[str, int]]], clock: str) -> None:
+    def publish(self, stages: Mapping[str, Mapping[int, tuple[str, int]]], at: Micros) -> None:
         """Write (owner, attempt) of every shard of these stages, all at once. Raises `AlreadyRunning` when fenced."""
         try:
             self._producer.begin_transaction()
             for stage, owners in stages.items():
                 value: dict[str, Any] = {
                     "stage": stage,
-                    "at": clock,
+                    "at": rfc3339(at),
                     "shards": {str(s): worker for s, (worker, _) in owners.items()},
                     "attempts": {str(s): attempt for s, (_, attempt) in owners.items()},
                 }
-                self._producer.produce(self._topic, orjson.dumps(value), stage.encode(), 0)
+                headers = event_headers(self._source, names.ASSIGNMENT_V1, f"{stage}/{at}", at)
+                self._producer.produce(self._topic, orjson.dumps(value), stage.encode(), 0, headers=dict(headers))
             self._producer.commit_transaction(COMMIT_S)
         except KafkaException as e:
             error = transaction_error(e, "writing assignments")

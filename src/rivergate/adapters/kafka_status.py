@@ -16,6 +16,7 @@ from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
+from rivergate.domain.cloudevents import event_headers
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -60,23 +61,27 @@ class KafkaStatus:
     """Writes reports. Any thread; never waits for the broker, and a lost report is made good by the next."""
 
     def __init__(self, bootstrap: str, app: str, security: Mapping[str, str] | None = None) -> None:
+        self._app = app
         self._topic = names.topic(app, names.SHARD_STATUS)
         self._producer = Producer(kafka_settings.producer(bootstrap, security))
         self._lock = threading.Lock()
 
     def report(self, report: Report) -> None:
         """Write what a shard is doing."""
+        at = time.time_ns() // 1000
         value: dict[str, Any] = {
             "stage": report.stage,
             "shard": report.shard,
             "worker": report.worker,
             "state": report.state,
             "reason": report.reason,
-            "at": rfc3339(time.time_ns() // 1000),
+            "at": rfc3339(at),
         }
+        shard = f"{report.stage}/{report.shard}"
+        headers = event_headers(names.source(self._app, report.stage), names.SHARD_STATUS_V1, f"{shard}/{at}", at)
         with self._lock:
             try:
-                self._producer.produce(self._topic, orjson.dumps(value), f"{report.stage}/{report.shard}".encode(), 0)
+                self._producer.produce(self._topic, orjson.dumps(value), shard.encode(), 0, headers=dict(headers))
                 self._producer.poll(0)
             except (BufferError, KafkaException) as e:
                 _LOG.warning("a report of %s/%d was lost: %s", report.stage, report.shard, e)

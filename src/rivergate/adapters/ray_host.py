@@ -93,7 +93,8 @@ class RayCluster:
                 "max_restarts": -1,
                 "max_task_retries": 0,
             }
-            kind = self._ray.remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)
+            remote: Any = self._ray.remote  # its overloads lack concurrency groups
+            kind = remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)
             actor = kind.options(**options).remote(str(log_file), str(Path.cwd()))
             self._actors[name] = actor
         loop: Any = actor

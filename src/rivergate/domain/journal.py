@@ -55,6 +55,8 @@ class CommitRecord:
     accepted_code: dict[str, str] | None = field(default=None)
     positions: tuple[tuple[str, int, int], ...] = ()
     """Where a performer reads on in each partition; a transactor's follow from its ranges."""
+    since: tuple[tuple[str, int, int], ...] = ()
+    """A performer's: before these offsets nothing was written of what is open, so a successor reads from here."""
 
     def to_json(self) -> bytes:
         """The wire form."""
@@ -66,8 +68,10 @@ class CommitRecord:
         if value["accepted_code"] is None:
             del value["accepted_code"]
         value["positions"] = [list(p) for p in self.positions]
-        if not self.positions:
-            del value["positions"]
+        value["since"] = [list(s) for s in self.since]
+        for name in ("positions", "since"):
+            if not value[name]:
+                del value[name]
         return orjson.dumps(value)
 
     @classmethod
@@ -96,6 +100,7 @@ class CommitRecord:
                 snapshot=None if snapshot is None else SnapshotRef(snapshot["digest"], snapshot["seq"]),
                 accepted_code=v.get("accepted_code"),
                 positions=tuple((t, p, o) for t, p, o in v.get("positions", ())),
+                since=tuple((t, p, o) for t, p, o in v.get("since", ())),
             )
         except (KeyError, TypeError, ValueError) as e:
             raise BadInput(

@@ -44,6 +44,8 @@ RESPONSE_V1: Final = "rivergate.response.v1"
 MESSAGE_V1: Final = "rivergate.message.v1"
 POLICY_PUSHED_V1: Final = "rivergate.control.policy.v1"
 KEY_TRUSTED_V1: Final = "rivergate.control.key.v1"
+ASSIGNMENT_V1: Final = "rivergate.assignment.v1"
+SHARD_STATUS_V1: Final = "rivergate.shard_status.v1"
 CONTROL_APPLIED_V1: Final = "rivergate.control_applied.v1"
 
 

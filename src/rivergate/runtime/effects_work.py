@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,9 +10,9 @@ import orjson
 
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, parse_rfc3339
-from rivergate.domain.record import Record
+from rivergate.domain.record import Position, Record
 from rivergate.effects.attempts import Attempt, Effects
-from rivergate.kernel.work import Deed
+from rivergate.kernel.work import Deed, Known
 from rivergate.ports import Batch, LogReader, Outputs
 
 
@@ -27,13 +27,29 @@ class EffectsWork:
         """An intent and its deed, or a refusal."""
         return self._deed(self._effects.begin(batch, record, index, out))
 
-    def recover(self, batch: Batch, records: Sequence[Record], history: LogReader, out: Outputs) -> list[Deed]:
-        """Another attempt for each, numbered after the newest that a predecessor wrote."""
-        if not records:
-            return []
-        newest = newest_intents(self._app, records, history)
-        found = (self._effects.take_over(batch, r, newest.get(_proposal_of(r)), out) for r in records)
-        return [deed for attempt in found if (deed := self._deed(attempt)) is not None]
+    def recover(
+        self,
+        batch: Batch,
+        records: Sequence[Record],
+        history: LogReader,
+        known: Mapping[Position, Known],
+        out: Outputs,
+    ) -> list[Deed]:
+        """What is known goes on from there; of the rest, each gets another attempt, numbered after the newest that a
+        predecessor wrote.
+        """
+        strange = [r for r in records if r.position not in known]
+        newest = newest_intents(self._app, strange, history) if strange else {}
+        attempts: list[Attempt | None] = []
+        for record in records:
+            stands = known.get(record.position)
+            if stands is None:
+                attempts.append(self._effects.take_over(batch, record, newest.get(_proposal_of(record)), out))
+            elif stands.begun:
+                attempts.append(self._effects.end(batch, stands.deed.subject, stands.result, out))
+            else:
+                attempts.append(stands.deed.subject)
+        return [deed for attempt in attempts if (deed := self._deed(attempt)) is not None]
 
     def finish(self, batch: Batch, deed: Deed, result: Any, out: Outputs) -> Deed | None:
         """The outcome, or another attempt."""

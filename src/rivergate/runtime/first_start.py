@@ -15,8 +15,9 @@ from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.adapters.kafka_writer import KafkaWriter
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
+from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import ConfigError, RivergateError
-from rivergate.domain.record import Headers, Record
+from rivergate.domain.record import Record
 from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
@@ -105,23 +106,14 @@ class Bootstrap:
                 if found is not None and _same(found[0], value):
                     offsets.add(found[1])
                     continue
-                _, offset = writer.send(as_output(self._app.name, ce_type, value), self._headers(ce_type, value))
+                output = as_output(self._app.name, ce_type, value)
+                source = names.source(self._app.name, OPERATOR)
+                headers = event_headers(source, ce_type, output.ce_id.decode(), at, output.traceparent)
+                _, offset = writer.send(output, headers)
                 offsets.add(offset)
         finally:
             writer.close()
         return offsets
-
-    def _headers(self, ce_type: str, value: dict[str, Any]) -> Headers:
-        output = as_output(self._app.name, ce_type, value)
-        return [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", output.ce_id),
-            ("ce_source", names.source(self._app.name, OPERATOR).encode()),
-            ("ce_type", output.ce_type),
-            ("ce_time", str(value["issued_at"]).encode()),
-            ("content-type", b"application/json"),
-            ("traceparent", output.traceparent),
-        ]
 
     def _newest_control(self) -> dict[str, tuple[dict[str, Any], int]]:
         tail = KafkaTail(self._bootstrap, f"{self._app.name}.control-reader")

@@ -47,7 +47,7 @@ def main() -> int:
     except RivergateError as e:
         _LOG.error("%s ends: %s", spec.incarnation, e)
         return 1
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the log file must have it
         _LOG.exception("%s ends by a fault of rivergate", spec.incarnation)
         return 1
     return 0

@@ -159,6 +159,7 @@ def _effects(spec: ProcessSpec) -> Callable[[int], Driver]:
     load_effectors(references, spec.data.root)
     code = code_digest(["rivergate.effects.attempts", *(r.partition(":")[0] for r in references.values())])
     topics = [names.topic(spec.app.name, names.ACTIONS)]
+    recalls = [names.topic(spec.app.name, names.OUTCOMES)]
 
     def work() -> EffectsWork:
         effectors = load_effectors(references, spec.data.root)
@@ -167,7 +168,7 @@ def _effects(spec: ProcessSpec) -> Callable[[int], Driver]:
     def make(shard: int) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         log = KafkaShardLog(spec.bootstrap, described, spec.security)
-        return Performer(described, log, work, tools(spec, described), limits(spec))
+        return Performer(described, log, work, tools(spec, described), limits(spec), recalls=recalls)
 
     return make
 

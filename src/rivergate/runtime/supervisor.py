@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rivergate.adapters.kafka_assignments import AssignmentLog
-from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import AlreadyRunning, RivergateError
 from rivergate.runtime import commands
 from rivergate.runtime.first_start import Bootstrap
@@ -146,7 +145,7 @@ class Supervisor:
     def _assign(self, *stages: str) -> None:
         found = {s: self._owners.stages[s] for s in stages if s in self._owners.stages}
         if found:
-            self._assignments.publish(found, rfc3339(wall_clock()))
+            self._assignments.publish(found, wall_clock())
 
     def _processes(self) -> list[StageProcess]:
         return [

@@ -8,7 +8,7 @@ from typing import Any
 
 def faulty_place(schema: Mapping[str, Any]) -> tuple[list[str | int], str] | None:
     """Where in the schema (draft 2020-12) something isn't one, and what; None where it holds."""
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
+    from jsonschema import Draft202012Validator, SchemaError
 
     try:
         Draft202012Validator.check_schema(schema)
@@ -20,7 +20,7 @@ def faulty_place(schema: Mapping[str, Any]) -> tuple[list[str | int], str] | Non
 def schema_problem(schema: Mapping[str, Any], value: Any) -> str:
     """`field sensors.0: 'x' is not of type 'number'`, or nothing where the value holds."""
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
+    from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator(schema).iter_errors(value))
     if error is None:
