@@ -14,7 +14,7 @@ from rivergate.gate.emission import Origin
 from rivergate.gate.folding import Turn
 from rivergate.gate.judging import Judgement
 from rivergate.gate.policy.model import Verdict
-from rivergate.gate.proposal import json_object
+from rivergate.gate.proposal import json_object, proposal_id_in
 from rivergate.gate.review import Review
 from rivergate.gate.settling import approve, refuse, reject
 
@@ -34,8 +34,9 @@ def on_decision(turn: Turn, record: Record, index: int) -> None:
     """Answer it with `counted` or `refused`, once; act on it if it counts."""
     value = json_object(record)
     decision_id = value.get("decision_id") if value else None
-    if value is None or not isinstance(decision_id, str) or not 0 < len(decision_id) <= 200:
-        turn.emit.out.skip(index, "a decision needs `decision_id`")
+    pid = proposal_id_in(value)
+    if value is None or pid is None or not isinstance(decision_id, str) or not 0 < len(decision_id) <= LONGEST_NAME:
+        turn.emit.out.skip(index, "a decision needs `decision_id` and `proposal_id`")
         return
     decided_at = _time(value.get("decided_at"))
     if decided_at is None:
@@ -50,8 +51,7 @@ def on_decision(turn: Turn, record: Record, index: int) -> None:
         turn.emit.out.skip(index, "`decided_at` is over an hour behind the clock, or ahead of it: decide again")
         return
     turn.state.decided.add(decision_id, until, "")
-    pid = value.get("proposal_id")
-    review = turn.state.reviews.get(pid) if isinstance(pid, str) else None
+    review = turn.state.reviews.get(pid)
     refusal = _signature_refusal(turn, value) or _refusal(turn, value, review)
     if refusal or review is None:
         _answer(turn, value, record, review, refusal)
@@ -72,7 +72,6 @@ def _time(value: Any) -> Micros | None:
 
 def _answer(turn: Turn, value: dict[str, Any], record: Record, review: Review | None, refusal: str) -> None:
     decision_id = value["decision_id"]
-    pid = value.get("proposal_id")
     revision = value.get("revision")
     turn.emit.record(
         names.REVIEWS,
@@ -81,7 +80,7 @@ def _answer(turn: Turn, value: dict[str, Any], record: Record, review: Review | 
         names.DECISION_JUDGED_V1,
         {
             "decision_id": decision_id,
-            "proposal_id": pid[:LONGEST_NAME] if isinstance(pid, str) else "",
+            "proposal_id": value["proposal_id"],
             "revision": revision if type(revision) is int and 0 <= revision < 2**53 else 0,
             "result": "refused" if refusal else "counted",
             "reason": refusal,
@@ -107,7 +106,7 @@ def _signature_refusal(turn: Turn, value: dict[str, Any]) -> str:
 def _refusal(turn: Turn, value: dict[str, Any], review: Review | None) -> str:
     """Why it doesn't count, or nothing."""
     if review is None:
-        result = turn.state.settled.get(str(value.get("proposal_id")))
+        result = turn.state.settled.get(value["proposal_id"])
         return f"the review was settled as {result}" if result else "there is no open review of this proposal"
     verdict, by = value.get("verdict"), value.get("by")
     if verdict not in _VERDICTS:

@@ -9,7 +9,7 @@ from rivergate.domain.record import Record
 from rivergate.domain.signing import verify
 from rivergate.gate.emission import Origin
 from rivergate.gate.folding import Turn
-from rivergate.gate.proposal import json_object
+from rivergate.gate.proposal import json_object, proposal_id_in
 
 _INTENT: Final = "intent"
 _UNKNOWN: Final = "unknown"
@@ -20,8 +20,8 @@ _EFFECTS: Final = ("none", "maybe", "partial")
 def on_intent(turn: Turn, record: Record, index: int) -> None:
     """An action is about to be done."""
     value = json_object(record)
-    pid = value.get("proposal_id") if value else None
-    if not isinstance(pid, str):
+    pid = proposal_id_in(value)
+    if pid is None:
         turn.emit.out.skip(index, "an intent needs `proposal_id`")
         return
     if pid not in turn.state.in_flight:
@@ -31,19 +31,22 @@ def on_intent(turn: Turn, record: Record, index: int) -> None:
 def on_outcome(turn: Turn, record: Record, index: int) -> None:
     """Close the book on an action, or note that nobody knows; pass on what the effector learnt."""
     value = json_object(record)
-    pid = value.get("proposal_id") if value else None
-    if value is None or not isinstance(pid, str) or value.get("status") not in (*_FINAL, _UNKNOWN):
+    pid = proposal_id_in(value)
+    if value is None or pid is None or value.get("status") not in (*_FINAL, _UNKNOWN):
         turn.emit.out.skip(index, "an outcome needs `proposal_id` and a known `status`")
+        return
+    if not isinstance(value.get("event_id"), str) or not isinstance(value.get("event"), dict):
+        turn.emit.out.skip(index, "an outcome needs `event_id` and `event`")
         return
     if len(record.value or b"") > turn.emit.out.limit_bytes:
         turn.emit.out.skip(index, f"an outcome of {len(record.value or b'')} bytes can't be passed on as a label")
         return
-    about = {"proposal_id": pid, "event_id": value.get("event_id"), "event": value.get("event")}
+    about = {"proposal_id": pid, "event_id": value["event_id"], "event": value["event"]}
     if value["status"] != _UNKNOWN:
         turn.state.in_flight.pop(pid, None)
     elif pid in turn.state.in_flight:
         turn.state.under_way(pid, {"status": _UNKNOWN, **about})
-    if "label" in value and value["label"] is not None and isinstance(value.get("event_id"), str):
+    if value.get("label") is not None:
         origin = Origin.of_record(record, "outcome", pid)
         turn.emit.label(origin, about, value["label"], "outcome")
 
@@ -68,8 +71,8 @@ def on_resolution(turn: Turn, record: Record, index: int) -> None:
         "proposal_id": pid,
         "status": value["status"],
         "detail": str(value.get("note", ""))[:1000],
-        "event_id": known.get("event_id"),
-        "event": known.get("event"),
+        "event_id": known["event_id"],
+        "event": known["event"],
         "resolved_by": value["by"],
     }
     if value["status"] == "failed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from rivergate.domain.ids import arguments_digest, parse_traceparent, span_id_of
 from rivergate.domain.record import Record
 
 DEFAULT_LIFE: Final = 3600 * SECOND
-_LONGEST_ID: Final = 200
+_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 _LONGEST_NAME: Final = 1000
 _SPELT: Final = len("2026-01-31T12:00:00.000001Z")
 
@@ -29,7 +30,7 @@ GATE_ERROR: Final = "gate-error"
 class Proposed:
     """An identified proposal. `problem` is (rule, why) if it must be denied whatever the policy says.
 
-    `mark` tells whether another record with this id says the same. `may_repeat`: it comes from an outbox, not
+    `event` is the proposal's own position where it names no event. `mark` tells whether another record with this id says the same. `may_repeat`: it comes from an outbox, not
     from a stage's commit.
     """
 
@@ -73,18 +74,20 @@ def json_object(record: Record) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def proposal_id_in(value: dict[str, Any] | None) -> str | None:
+    """The proposal that a record is about, if it names one as the wire contract spells ids."""
+    pid = value.get("proposal_id") if value else None
+    return pid if isinstance(pid, str) and _ID.match(pid) else None
+
+
 def read_proposal(record: Record, app: str, clock: Micros, limit_bytes: int) -> Proposed | str:
     """The proposal, or why it can't be identified. Raises nothing."""
     value = json_object(record)
     if value is None:
         return "not a JSON object"
-    pid = value.get("proposal_id")
-    if not isinstance(pid, str) or not 0 < len(pid) <= _LONGEST_ID:
-        return "a proposal needs `proposal_id`"
-    try:
-        pid.encode()
-    except UnicodeEncodeError:
-        return "`proposal_id` isn't text"
+    pid = proposal_id_in(value)
+    if pid is None:
+        return "a proposal needs `proposal_id`, 32 hex digits"
     raw = record.value or b""
     event_id = value.get("event_id")
     event_id = event_id if isinstance(event_id, str) else pid
@@ -98,6 +101,7 @@ def read_proposal(record: Record, app: str, clock: Micros, limit_bytes: int) -> 
         parent_id=trace[1] if trace else "",
         may_repeat=source.endswith(b"/door") or record.header("rg_commit") is None,
         expires_at=clock + DEFAULT_LIFE,
+        event={"topic": record.topic, "partition": record.partition, "offset": record.offset},
     )
     try:
         p.problem = _read(p, value, app)
@@ -137,13 +141,13 @@ def _name(value: dict[str, Any], field_name: str) -> str:
     return text if isinstance(text, str) and len(text) <= _LONGEST_NAME else ""
 
 
-def _position(event: Any) -> dict[str, Any]:
-    """Topic, partition and offset of the event, else nothing."""
+def _position(event: Any) -> dict[str, Any] | None:
+    """Topic, partition and offset of the event."""
     if not isinstance(event, dict) or not _name(event, "topic"):
-        return {}
+        return None
     numbers = [event.get("partition"), event.get("offset")]
     if any(type(n) is not int or not 0 <= n < 2**63 for n in numbers):
-        return {}
+        return None
     return {"topic": event["topic"], "partition": numbers[0], "offset": numbers[1]}
 
 
@@ -152,9 +156,11 @@ def _fields(p: Proposed, value: dict[str, Any]) -> str:
     p.agent, p.kind = _name(value, "agent"), _name(value, "kind")
     p.event_id = _name(value, "event_id")
     wrong = [name for name, read in (("agent", p.agent), ("kind", p.kind), ("event_id", p.event_id)) if not read]
-    p.event = _position(value.get("event"))
-    if not p.event:
+    position = _position(value.get("event"))
+    if position is None:
         wrong.append("event")
+    else:
+        p.event = position
     if isinstance(value.get("arguments"), dict):
         p.arguments = value["arguments"]
     else:

@@ -10,7 +10,7 @@ from rivergate.gate.emission import Origin
 from rivergate.gate.folding import Turn
 from rivergate.gate.judging import Judgement, Spoken, denied
 from rivergate.gate.policy.model import Verdict
-from rivergate.gate.proposal import GATE_ERROR, TOO_LARGE, Proposed, json_object, read_proposal
+from rivergate.gate.proposal import GATE_ERROR, TOO_LARGE, Proposed, json_object, proposal_id_in, read_proposal
 from rivergate.gate.review import Review
 from rivergate.gate.settling import settle_without
 from rivergate.gate.state import OPEN_REVIEWS
@@ -112,8 +112,8 @@ def _deny(turn: Turn, p: Proposed, judgement: Judgement) -> None:
 def on_withdrawal(turn: Turn, record: Record, index: int) -> None:
     """The agent takes a proposal back: an open review is cancelled; what was acted on stays as it is."""
     value = json_object(record)
-    pid = value.get("proposal_id") if value else None
-    if value is None or not isinstance(pid, str):
+    pid = proposal_id_in(value)
+    if value is None or pid is None:
         turn.emit.out.skip(index, "a withdrawal needs `proposal_id`")
         return
     review = turn.state.reviews.get(pid)
