@@ -87,7 +87,7 @@ class _Attributes:
         return self._head(key, 0x10, 1) + (b"\x01" if value else b"\x00")
 
     def _int(self, key: str, value: AttributeValue) -> bytes:
-        if value not in _INT64:  # type: ignore[operator]
+        if value not in _INT64:
             return self._other(key, value)
         raw = varint(value)  # type: ignore[arg-type]
         return self._head(key, 0x18, len(raw)) + raw
