@@ -6,7 +6,6 @@ from pydantic import Field, FiniteFloat
 
 from rivergate.domain.event import Event, Proposal
 
-
 FIGURES_EVERY = 50
 """Labels between two events with figures of a shard."""
 

@@ -27,7 +27,7 @@ def partition_of(key: str, partitions: int) -> int:
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
-def fleet(partitions: int, each: int = 4) -> list[str]:
+def fleet(partitions: int, each: int = 12) -> list[str]:
     """Names of machines, `each` for every partition, so that all shards get about as much to do."""
     names: list[str] = []
     taken: Counter[int] = Counter()

@@ -18,7 +18,7 @@ WINDOW_S = 120
 LATEST = 12
 
 READINGS, PROPOSALS, ACTIONS, LABELS, OUTCOMES = "readings", "proposals", "actions", "labels", "outcomes"
-ALLOWED, MODIFIED, REVIEW, DENIED = "allowed", "modified", "asks a person", "denied"
+ALLOWED, MODIFIED, REVIEW, DENIED = "allowed", "modified", "review", "denied"
 
 
 class Rate:
@@ -127,7 +127,8 @@ class Scene:
             case names.REVIEW_SETTLED_V1:
                 self.waiting.discard(pid)
                 self.settled[value["result"]] += 1
-                self._tell(pid, f"review {value['result']}")
+                self._tell(pid, value["result"])
+                self._proposed.pop(pid, None)
             case names.ACTION_V1:
                 self.rates[ACTIONS].add(at_s)
                 if value["verdict"] != "review":
@@ -150,8 +151,6 @@ class Scene:
         if found is not None:
             kind, machine, confidence = found
             self.latest.appendleft(Line(machine, kind.replace("_", " "), how, confidence))
-            if how.startswith("review "):
-                self._proposed.pop(pid)
 
 
 def _before(history: Iterable[tuple[float, ShardFigures]], at_s: float) -> ShardFigures | None:

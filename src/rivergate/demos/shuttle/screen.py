@@ -61,11 +61,11 @@ def _row(width: int, *panels: Panel) -> Columns:
     return Columns(panels, padding=0, width=each)
 
 
-def _grid(*justify: str) -> Table:
+def _grid(*justify: str, least: int = 6) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     for side in justify:
         right = side == "r"
-        table.add_column(justify="right" if right else "left", no_wrap=True, min_width=6 if right else None)
+        table.add_column(justify="right" if right else "left", no_wrap=True, min_width=least if right else None)
     return table
 
 
@@ -83,10 +83,10 @@ def _flow(scene: Scene, at_s: float) -> Panel:
 def _learning(scene: Scene, at_s: float) -> Panel:
     now, ever = scene.accuracy(at_s), scene.accuracy(at_s, None)
     table = _grid("l", "r", "r")
-    table.add_row("", Text(f"last {WINDOW_S // 60} min", "dim"), Text("ever", "dim"))
+    table.add_row("", Text(f"{WINDOW_S // 60} minutes", "dim"), Text("ever", "dim"))
     table.add_row("balanced accuracy", Text(_share(now.balanced), "bold green"), _share(ever.balanced))
     table.add_row("accuracy", _share(now.accuracy), _share(ever.accuracy))
-    table.add_row("baseline: last label", _share(now.baseline), _share(ever.baseline))
+    table.add_row("baseline accuracy", _share(now.baseline), _share(ever.baseline))
     table.add_row("labels learnt", f"{now.labels:,}", f"{ever.labels:,}")
     table.add_row("dead letters", "", f"{scene.dead_letters:,}")
     return _panel("learning", table)
@@ -104,7 +104,7 @@ def _verdicts(scene: Scene, at_s: float) -> Panel:
 
 
 def _latest(scene: Scene, lines: int) -> Panel:
-    table = _grid("l", "l", "r", "l")
+    table = _grid("l", "l", "r", "l", least=3)
     for machine, what, how, confidence in list(scene.latest)[:lines]:
         colour = COLOURS.get(how, "magenta")
         table.add_row(machine, what, f"{confidence:.0%}", Text(how, colour))

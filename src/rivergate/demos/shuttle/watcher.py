@@ -21,6 +21,8 @@ MEMORY = 0.7
 """Share of a machine's unrest that the next reading keeps: about the last three readings count."""
 UNREST = 1.6
 """Unrest from which an alarm asks for a shutdown: two sure alarms in a row are enough."""
+ASK_AGAIN = timedelta(minutes=2)
+"""Time within which nobody is asked twice to stop the same machine."""
 
 
 class ShuttleWatcher(Agent):
@@ -45,7 +47,9 @@ class ShuttleWatcher(Agent):
         if not alarm:
             return
         reasons = linear_contributions(self.model, event.sensors)
-        if unrest >= UNREST:
+        asked = machine.get("asked")
+        if unrest >= UNREST and (asked is None or ctx.now - asked >= ASK_AGAIN):
+            machine["asked"] = ctx.now
             minutes = 10 if trouble < SURE else round(20 * unrest)
             proposal: Inspect | ShutDown = ShutDown(machine=event.machine, minutes=minutes)
         else:
