@@ -50,7 +50,9 @@ class Attempt:
 class Effects:
     """Plans attempts and writes what came of them; pure but for `perform`, which runs in a deed's thread."""
 
-    def __init__(self, app: str, effectors: Mapping[str, Effector], clock: Clock, limits: EffectLimits | None = None) -> None:
+    def __init__(
+        self, app: str, effectors: Mapping[str, Effector], clock: Clock, limits: EffectLimits | None = None
+    ) -> None:
         self._app = app
         self._effectors = effectors
         self._clock = clock
@@ -68,7 +70,9 @@ class Effects:
             return None
         return self._intend(batch, record, action, 1, out)
 
-    def take_over(self, batch: Batch, record: Record, previous: tuple[int, Micros] | None, out: Outputs) -> Attempt | None:
+    def take_over(
+        self, batch: Batch, record: Record, previous: tuple[int, Micros] | None, out: Outputs
+    ) -> Attempt | None:
         """An action that a predecessor left open, with the number and `not_after` of its newest attempt."""
         action = received(record, self._effectors.keys(), batch.clock)
         if action is None:
@@ -113,13 +117,15 @@ class Effects:
             delay_s = self._limits.retry_s * 2 ** min(attempt.number - 1, 6)
             return self._intend(batch, attempt.record, attempt.action, attempt.number + 1, out, delay_s=delay_s)
         assert outcome is not None  # noqa: S101 - None is always tried again
-        self._end(batch, attempt.record, attempt.action, outcome.status, outcome, attempt.number, attempt.started_ns, out)
+        self._end(
+            batch, attempt.record, attempt.action, outcome.status, outcome, attempt.number, attempt.started_ns, out
+        )
         return None
 
     def close(self) -> None:
         """Release the effectors."""
         self._closing.set()
-        for effector in set(self._effectors.values()):
+        for effector in {id(e): e for e in self._effectors.values()}.values():
             effector.close()
 
     def _find_out(self, effector: Effector, action: Action, attempt: Attempt) -> Outcome | None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from rivergate.kernel.work import Deed
 
 
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A deed raised, which it must not: the result that stands for it."""
+
+    error: Exception
+
+
 class Deeds:
-    """Runs deeds. `start` and `take` belong to the shard's thread; `close` waits for what is in flight."""
+    """Runs deeds. All methods belong to the shard's thread; `close` waits for what is in flight."""
 
     def __init__(self, name: str, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-deed")
         self._results: queue.SimpleQueue[tuple[Deed, Any]] = queue.SimpleQueue()
-        self._waiting: dict[bytes, deque[Deed]] = {}
-        self._lock = threading.Lock()
+        self._lines: dict[bytes, deque[Deed]] = {}
         self._in_flight = 0
 
     @property
@@ -27,15 +33,30 @@ class Deeds:
         return self._in_flight
 
     def start(self, deed: Deed) -> None:
-        """Do it once those before it under the same key are done."""
+        """Do it once the records before it under the same key are finished; another attempt keeps its place."""
         self._in_flight += 1
-        with self._lock:
-            behind = self._waiting.get(deed.order_key)
-            if behind is not None:
-                behind.append(deed)
+        if deed.order_key is None:
+            self._submit(deed)
+            return
+        line = self._lines.setdefault(deed.order_key, deque())
+        if line and line[0].position == deed.position:
+            line[0] = deed
+        else:
+            line.append(deed)
+            if len(line) > 1:
                 return
-            self._waiting[deed.order_key] = deque()
-        self._pool.submit(self._run, deed)
+        self._submit(deed)
+
+    def release(self, deed: Deed) -> None:
+        """The deed's record is finished: the next under its key begins."""
+        if deed.order_key is None:
+            return
+        line = self._lines[deed.order_key]
+        line.popleft()
+        if line:
+            self._submit(line[0])
+        else:
+            del self._lines[deed.order_key]
 
     def take(self, wait_s: float) -> list[tuple[Deed, Any]]:
         """Results that have come; waits up to `wait_s` for a first one if anything is in flight."""
@@ -51,18 +72,15 @@ class Deeds:
             return found
 
     def close(self) -> None:
-        """Wait for what is in flight; what hasn't begun is dropped: it is open, and the next owner finds it."""
-        with self._lock:
-            for behind in self._waiting.values():
-                behind.clear()
+        """Wait for what is in flight and drop what hasn't begun; `take` still gives what came of the former."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._lines.clear()
+
+    def _submit(self, deed: Deed) -> None:
+        self._pool.submit(self._run, deed)
 
     def _run(self, deed: Deed) -> None:
-        self._results.put((deed, deed.do()))
-        with self._lock:
-            behind = self._waiting[deed.order_key]
-            if not behind:
-                del self._waiting[deed.order_key]
-                return
-            following = behind.popleft()
-        self._pool.submit(self._run, following)
+        try:
+            self._results.put((deed, deed.do()))
+        except Exception as e:  # noqa: BLE001 - handed to the shard's thread, which raises it
+            self._results.put((deed, Raised(e)))

@@ -9,20 +9,22 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from rivergate.domain.clock import Micros, parse_rfc3339
+from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import CommitUnknown, RivergateError, ShardParked, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
-from rivergate.domain.record import Position, Record
+from rivergate.domain.record import Position, Record, TopicPartition
 from rivergate.kernel import batch_span
 from rivergate.kernel.commit import commit, dead_letter, prepare
-from rivergate.kernel.deeds import Deeds
+from rivergate.kernel.deeds import Deeds, Raised
+from rivergate.kernel.history import History, Since
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
-from rivergate.kernel.start import check_positions, newest_commit, refuse_what_was_read
+from rivergate.kernel.start import check_positions, newest_commit, refuse_clock_ahead, refuse_what_was_read
 from rivergate.kernel.transactor import MINUTE_S, Limits, Tools
-from rivergate.kernel.work import Deed, Work
+from rivergate.kernel.work import Deed, Failed, Known, Waits, Work
 from rivergate.ports import Batch, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
@@ -31,50 +33,78 @@ THREADS = 8
 MAX_OPEN = 256
 BUSY_WAIT_S = 0.005
 
+Open = dict[Position, Deed | None]
+"""What was read and isn't finished, with the deed whose intent stands; None waits for another record."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A commit in the making: what will be open after it, which deeds begin then, and what goes to the dead letters."""
+
+    batch: Batch
+    out: Outputs
+    open: Open
+    started_ns: int
+    planned: list[Deed] = field(default_factory=list)
+    letters: list[tuple[Record, str]] = field(default_factory=list)
+
 
 class Performer:
     """One shard's loop, used like a `Transactor` and from one thread; deeds run in threads of their own.
 
-    At most `MAX_OPEN` records are open at a time: a slow effector slows intake, never memory. After a commit
-    that failed, the state is taken from the journal again; deeds in flight are awaited first, so that none runs
-    beside its own successor in this process.
+    At most `MAX_OPEN` records are open at a time: a slow effector slows intake, never memory. Topics in `replies`
+    are read even then, since their records finish others. `recalls` are topics whose records of what is open a
+    successor reads again. After a commit that failed, the state is taken from the journal again; deeds in flight
+    are awaited first, so that none runs beside its own successor in this process, and what came of them is kept.
     """
 
-    def __init__(self, spec: ShardSpec, log: ShardLog, work: Callable[[], Work], tools: Tools, limits: Limits) -> None:
+    def __init__(
+        self,
+        spec: ShardSpec,
+        log: ShardLog,
+        work: Callable[[], Work],
+        tools: Tools,
+        limits: Limits,
+        *,
+        replies: Collection[str] = (),
+        recalls: Collection[str] = (),
+    ) -> None:
         self.spec = spec
         self._log = log
         self._make_work = work
         self._work = work()
         self._tools = tools
         self._limits = limits
+        self._replies = frozenset(replies)
+        self._since = Since(log, [(t, p) for t in recalls for p in sorted({p for _, p in spec.inputs})])
         self.standing = Standing()
-        self._open: dict[Position, Deed | None] = {}
+        self._open: Open = {}
+        self._attempted = self._draft({})
         self._deeds = Deeds(spec.name, THREADS)
+        self._holding_back = False
         self._rebuilds: deque[float] = deque()
 
     def open(self) -> None:
         """Fence, journal's tail, what is open, check, consume. Raises `ShardParked`, `BrokerUnavailable`."""
         self._log.open()
-        self._take_over(new_owner=True)
+        self._take_over(newest_commit(self._log, self.spec), {}, new_owner=True)
 
     def step(self) -> bool:
         """Commit what has been done and what is going to be; False where there was neither."""
         busy = self._deeds.in_flight > 0
         results = self._deeds.take(BUSY_WAIT_S)
-        room = MAX_OPEN - len(self._open)
-        wait_s = 0.0 if busy else self._limits.wait_s
-        records = self._log.poll(min(self._limits.batch, room), wait_s) if room > 0 else ()
+        records = self._read(0.0 if busy else self._limits.wait_s)
         if not records and not results:
             return False
-        self._guarded(lambda: self._commit(records, results))
+        self._commit_or_rebuild(records, results)
         return True
 
     def drain(self) -> None:
-        """Finish what is in flight and commit its outcomes."""
+        """Do what an intent was committed for, and commit what came of it."""
         while self._deeds.in_flight:
             results = self._deeds.take(self._limits.wait_s)
             if results:
-                self._guarded(lambda results=results: self._commit((), results))  # type: ignore[misc]
+                self._commit_or_rebuild((), results)
 
     def close(self) -> None:
         """Give the shard up, once what is in flight has ended."""
@@ -82,105 +112,147 @@ class Performer:
         self._work.close()
         self._log.close()
 
+    def _read(self, wait_s: float) -> Sequence[Record]:
+        """Records of all inputs, or of replies alone while too much is open."""
+        room = MAX_OPEN - len(self._open)
+        if self._holding_back and room >= MAX_OPEN // 4:
+            self._holding_back = False
+            self._log.seek(self._positions())
+        elif not self._holding_back and room <= 0:
+            self._holding_back = True
+            self._log.seek({tp: at for tp, at in self._positions().items() if tp[0] in self._replies})
+        if self._holding_back:
+            return self._log.poll(self._limits.batch, wait_s) if self._replies else ()
+        return self._log.poll(min(self._limits.batch, room), wait_s)
+
     # --- one commit ----------------------------------------------------------------------------------------
 
-    def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, object]]) -> None:
-        spec = self.spec
-        ordered, ranges = in_order(records, spec.broadcast)
-        refuse_what_was_read(spec, self.standing, ranges)
-        batch = self._batch()
-        out = Outputs(limit_bytes=self._limits.output_bytes)
-        started_ns = time.time_ns()
-        planned: list[Deed] = []
-        still_open = dict(self._open)
-        for deed, result in results:
-            following = self._work.finish(batch, deed, result, out)
-            if following is None:
-                del still_open[deed.position]
-            else:
-                still_open[deed.position] = following
-                planned.append(following)
-        for index, record in enumerate(ordered):
-            deed_of = self._work.plan(batch, record, index, out)
-            if deed_of is not None:
-                still_open[record.position] = deed_of
-                planned.append(deed_of)
-        self._write(batch.clock, ordered, ranges, out, still_open, started_ns)
-        self._open = still_open
-        for deed in planned:
-            self._deeds.start(deed)
-
-    def _write(
-        self,
-        clock: Micros,
-        ordered: Sequence[Record],
-        ranges: Sequence[Range],
-        out: Outputs,
-        still_open: dict[Position, Deed | None],
-        started_ns: int,
-    ) -> None:
-        spec = self.spec
-        letters = [(ordered[i], why) for i, why in out.skipped]
-        spans = [*out.spans, batch_span.of(spec, self.standing.seq, ranges, len(ordered), out.spans, letters, started_ns)]
-        prepared = prepare(
-            spec,
-            self.standing,
-            clock=clock,
-            ranges=ranges,
-            outputs=[*out.records, *(dead_letter(spec, r, why) for r, why in letters)],
-            spans=self._tools.encoder.encode(spans),
-            skipped=[r.position for r, _ in letters],
-            unfinished=sorted(still_open),
-        )
-        after = self.standing.after(prepared.record, self.standing.journal_offset)
-        record = replace(prepared.record, positions=tuple((t, p, o) for (t, p), o in sorted(after.positions.items())))
-        commit(self._log, spec, replace(prepared, record=record), self._tools.hook)
-        offset, _ = self._log.journal_appended()
-        self.standing = replace(after, journal_offset=offset)
-
-    def _batch(self) -> Batch:
-        clock = max(self.standing.clock, self._tools.clock())
-        spec = self.spec
-        return Batch(spec.app, spec.stage, spec.shard, self.standing.seq, clock, time.time_ns)
-
-    # --- taking over, and after failures -------------------------------------------------------------------
-
-    def _take_over(self, *, new_owner: bool) -> None:
-        newest = newest_commit(self._log, self.spec)
-        self.standing, unfinished = _standing_of(newest, self.standing.epoch, new_owner=new_owner)
-        self._open = {}
-        if unfinished:
-            self._recover(unfinished)
-        self._log.seek(check_positions(self._log, self.spec, self.standing))
-
-    def _recover(self, unfinished: Sequence[Position]) -> None:
-        reader = self._tools.reader()
+    def _commit_or_rebuild(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]]) -> None:
         try:
-            records = [r for p in unfinished for r in reader.read(p.topic, p.partition, p.offset, p.offset + 1)]
-            batch = self._batch()
-            out = Outputs(limit_bytes=self._limits.output_bytes)
-            deeds = self._work.recover(batch, records, reader, out)
-        finally:
-            reader.close()
-        still_open: dict[Position, Deed | None] = {d.position: d for d in deeds}
-        self._write(batch.clock, (), (), out, still_open, time.time_ns())
-        self._open = still_open
-        for deed in deeds:
-            self._deeds.start(deed)
-
-    def _guarded(self, attempt: Callable[[], None]) -> None:
-        try:
-            attempt()
+            self._commit(records, results)
         except (TransactionAborted, CommitUnknown) as e:
             _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
             self._count_rebuild(e)
-            self._deeds.close()
-            self._deeds = Deeds(self.spec.name, THREADS)
-            self._work.close()
-            self._work = self._make_work()
-            if isinstance(e, CommitUnknown):
-                self._log.recycle()
-            self._take_over(new_owner=False)
+            self._rebuild(results, recycle=isinstance(e, CommitUnknown))
+
+    def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]]) -> None:
+        ordered, ranges = in_order(records, self.spec.broadcast)
+        refuse_what_was_read(self.spec, self.standing, ranges)
+        draft = self._draft(dict(self._open))
+        for deed, result in results:
+            self._finish(draft, deed, result)
+        for index, record in enumerate(ordered):
+            planned = self._work.plan(draft.batch, record, index, draft.out)
+            if planned is not None:
+                draft.open[planned.position] = planned
+                draft.planned.append(planned)
+        draft.letters += [(ordered[i], why) for i, why in draft.out.skipped]
+        self._write(draft, ranges, len(ordered))
+
+    def _finish(self, draft: Draft, deed: Deed, result: Any) -> None:
+        if isinstance(result, Raised):
+            what = f"{self.spec.name}: a deed raised {result.error!r}"
+            raise RivergateError(what, where=str(deed.position)) from result.error
+        following = self._work.finish(draft.batch, deed, result, draft.out)
+        if isinstance(following, Deed):
+            draft.open[deed.position] = following
+            draft.planned.append(following)
+        elif isinstance(following, Waits):
+            draft.open[deed.position] = None
+        else:
+            del draft.open[deed.position]
+            self._deeds.release(deed)
+            if isinstance(following, Failed):
+                draft.letters.append((following.record, following.reason))
+
+    def _write(self, draft: Draft, ranges: Sequence[Range], records: int) -> None:
+        spec, standing, out = self.spec, self.standing, draft.out
+        self._attempted = draft
+        span = batch_span.of(spec, standing.seq, ranges, records, out.spans, draft.letters, draft.started_ns)
+        prepared = prepare(
+            spec,
+            standing,
+            clock=draft.batch.clock,
+            ranges=ranges,
+            outputs=[*out.records, *(dead_letter(spec, r, why) for r, why in draft.letters)],
+            spans=self._tools.encoder.encode([*out.spans, span]),
+            skipped=[r.position for r, _ in draft.letters],
+            unfinished=sorted(draft.open),
+        )
+        after = standing.after(prepared.record, standing.journal_offset)
+        record = replace(
+            prepared.record,
+            positions=tuple((t, p, o) for (t, p), o in sorted(after.positions.items())),
+            since=self._since.of(draft.open),
+        )
+        commit(self._log, spec, replace(prepared, record=record), self._tools.hook)
+        offset, appended_ms = self._log.journal_appended()
+        self.standing = replace(after, journal_offset=offset)
+        if spec.accept_new_code is not None:
+            self.spec = replace(spec, accept_new_code=None)
+        refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
+        self._open = draft.open
+        for deed in draft.planned:
+            self._deeds.start(deed)
+
+    def _draft(self, still_open: Open) -> Draft:
+        clock = max(self.standing.clock, self._tools.clock())
+        spec = self.spec
+        batch = Batch(spec.app, spec.stage, spec.shard, self.standing.seq, clock, time.time_ns)
+        return Draft(batch, Outputs(limit_bytes=self._limits.output_bytes), still_open, time.time_ns())
+
+    # --- taking over, and after failures -------------------------------------------------------------------
+
+    def _take_over(
+        self, newest: tuple[CommitRecord, int] | None, known: Mapping[Position, Known], *, new_owner: bool
+    ) -> None:
+        self.standing = _standing_of(newest, self.standing.epoch, new_owner=new_owner)
+        self._open = {}
+        unfinished = [Position(*p) for p in newest[0].open] if newest else []
+        self._since.begin({(t, p): o for t, p, o in newest[0].since} if newest else {}, unfinished)
+        if unfinished:
+            self._recover(unfinished, known)
+        self._holding_back = False
+        self._log.seek(check_positions(self._log, self.spec, self.standing))
+
+    def _recover(self, unfinished: Sequence[Position], known: Mapping[Position, Known]) -> None:
+        reader = self._tools.reader()
+        try:
+            records = [r for p in unfinished for r in reader.read(p.topic, p.partition, p.offset, p.offset + 1)]
+            draft = self._draft({})
+            history = History(reader, self._since.lowest)
+            draft.planned += self._work.recover(draft.batch, records, history, known, draft.out)
+        finally:
+            reader.close()
+        draft.open.update({d.position: d for d in draft.planned})
+        self._write(draft, (), 0)
+
+    def _rebuild(self, results: Sequence[tuple[Deed, Any]], *, recycle: bool) -> None:
+        """Await what is in flight, then start from the journal with what came of it."""
+        self._deeds.close()
+        came = {deed.position: result for deed, result in (*results, *self._deeds.take(0))}
+        self._deeds = Deeds(self.spec.name, THREADS)
+        self._work.close()
+        self._work = self._make_work()
+        if recycle:
+            self._log.recycle()
+        newest = newest_commit(self._log, self.spec)
+        committed = newest is not None and newest[0].seq == self.standing.seq
+        unbegun = {d.position for d in self._attempted.planned} if committed else set()
+        known = {}
+        for position, deed in (self._attempted.open if committed else self._open).items():
+            if deed is not None:
+                begun = position in came and position not in unbegun
+                known[position] = Known(deed, begun, came[position] if begun else None)
+        self._take_over(newest, known, new_owner=False)
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        positions = {}
+        for tp in self.spec.inputs:
+            positions[tp] = (
+                self.standing.positions[tp] if tp in self.standing.positions else self._log.watermarks(tp)[0]
+            )
+        return positions
 
     def _count_rebuild(self, cause: RivergateError) -> None:
         now = time.monotonic()
@@ -194,14 +266,12 @@ class Performer:
             )
 
 
-def _standing_of(
-    newest: tuple[CommitRecord, int] | None, epoch: int, *, new_owner: bool
-) -> tuple[Standing, list[Position]]:
+def _standing_of(newest: tuple[CommitRecord, int] | None, epoch: int, *, new_owner: bool) -> Standing:
     """The journal's newest record is a performer's whole state."""
     if newest is None:
-        return Standing(epoch=epoch), []
+        return Standing(epoch=epoch)
     record, offset = newest
-    standing = Standing(
+    return Standing(
         seq=record.seq + 1,
         epoch=record.epoch + 1 if new_owner else max(epoch, record.epoch),
         clock=parse_rfc3339(record.clock),
@@ -209,4 +279,3 @@ def _standing_of(
         positions={(t, p): o for t, p, o in record.positions},
         journal_offset=offset,
     )
-    return standing, [Position(*p) for p in record.open]

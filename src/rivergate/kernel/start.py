@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import ShardParked
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import TopicPartition
@@ -53,6 +54,17 @@ def refuse_what_was_read(spec: ShardSpec, standing: Standing, ranges: Iterable[R
                 f"{spec.name}: the log gave {r.topic}/{r.partition} from {r.start} on, which was read up to {at}",
                 remedy="this is a fault of rivergate: please report it with the shard's log file",
             )
+
+
+def refuse_clock_ahead(spec: ShardSpec, standing: Standing, appended_ms: int, limit_s: float) -> None:
+    """A machine whose clock runs ahead of the broker's would fire deadlines early. Raises `ShardParked`."""
+    ahead_s = standing.clock / 1e6 - appended_ms / 1e3
+    if appended_ms > 0 and ahead_s > limit_s:
+        raise ShardParked(
+            f"{spec.name}: this machine's clock is {ahead_s:.0f} s ahead of the broker's",
+            remedy="set the clocks right (NTP), wait until the broker's clock has passed "
+            f"{rfc3339(standing.clock)}, then `rivergate shards resume {spec.name}`",
+        )
 
 
 def _check_watermarks(spec: ShardSpec, tp: TopicPartition, at: int, low: int, high: int) -> None:
