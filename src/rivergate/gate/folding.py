@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from rivergate.domain.clock import Micros
 from rivergate.gate.emission import Emission
-from rivergate.gate.judging import DEFAULT_DENY, Judge, Judgement, denied
+from rivergate.gate.judging import Judge, Judgement, denied
 from rivergate.gate.state import GateState
 
 NO_POLICY = "no-policy"
-
-__all__ = ["DEFAULT_DENY", "NO_POLICY", "Turn"]
 
 
 @dataclass(slots=True)
