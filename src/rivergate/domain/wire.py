@@ -290,6 +290,28 @@ class ControlApplied(WireRecord):
     at: Timestamp
 
 
+class AssignmentRecord(WireRecord):
+    """Who owns which shard of a stage: shard number (as text) to the worker's incarnation, and to the attempt that is
+    asked of it, which grows when a parked shard is to start again.
+    """
+
+    stage: str
+    at: Timestamp
+    shards: dict[str, str]
+    attempts: dict[str, int]
+
+
+class ShardStatusRecord(WireRecord):
+    """What a shard is doing, and why where that needs saying."""
+
+    stage: str
+    shard: int
+    worker: str
+    state: Literal["starting", "running", "parked", "fenced", "stopped"]
+    reason: str
+    at: Timestamp
+
+
 WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.PROPOSAL_V1: ProposalRecord,
     names.WITHDRAWAL_V1: WithdrawalRecord,
@@ -309,6 +331,8 @@ WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.POLICY_PUSHED_V1: PolicyPushed,
     names.KEY_TRUSTED_V1: KeyTrusted,
     names.CONTROL_APPLIED_V1: ControlApplied,
+    names.ASSIGNMENT_V1: AssignmentRecord,
+    names.SHARD_STATUS_V1: ShardStatusRecord,
 }
 """The model of each `ce_type`."""
 

@@ -10,8 +10,6 @@ FILES: list[TopicFile] = [e.declared for e in Catalogue.load(()).entries]
 NOT_TYPED = {
     "review_work",
     "control_pulse",
-    "assignments",
-    "shard_status",
     "dead_letters",
     "journal.{stage}",
     "otlp_spans",
