@@ -5,7 +5,6 @@ from __future__ import annotations
 from statistics import median
 
 import pytest
-
 from tests.architecture.tracked import name_of, python_files
 
 

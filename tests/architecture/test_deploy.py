@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import yaml
-
 from tests.architecture.tracked import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

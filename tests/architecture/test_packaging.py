@@ -9,7 +9,6 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from tests.architecture.tracked import ROOT
 
 

@@ -6,7 +6,6 @@ import ast
 import time
 
 import pytest
-
 from tests.architecture.tracked import name_of, python_files
 
 
