@@ -55,6 +55,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     names.CONTROL_APPLIED_V1: {
         "control": EVENT, "what": "policy", "result": "applied", "reason": "", "policy_digest": DIGEST, "by": "operator", "at": AT,
     },
+    names.ASSIGNMENT_V1: {"stage": "gate", "at": AT, "shards": {"0": "gate-0-a"}, "attempts": {"0": 0}},
+    names.SHARD_STATUS_V1: {
+        "stage": "gate", "shard": 0, "worker": "gate-0-a", "state": "running", "reason": "", "at": AT,
+    },
 }  # fmt: skip
 
 
