@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from rivergate.domain.errors import RivergateError
@@ -15,6 +16,7 @@ _LOG = logging.getLogger("rivergate.kernel")
 BATCH = 2000
 WAIT_S = 0.2
 RETRY_S = 1.0
+REST_S = 1.0
 
 
 class SinkDriver:
@@ -57,7 +59,17 @@ class SinkDriver:
                     raise
                 _LOG.warning("sink waits and tries again: %s", e)
                 stop.wait(RETRY_S)
+        self._take_the_rest()
         self._tail.close()
+
+    def _take_the_rest(self) -> None:
+        """Store what is there already, within the time that stopping may take; the next start gets what is left."""
+        deadline = time.monotonic() + REST_S
+        try:
+            while time.monotonic() < deadline and self._store_one_batch():
+                pass
+        except RivergateError as e:
+            _LOG.warning("sink stopped before the end of the log: %s", e)
 
     def _start(self) -> dict[TopicPartition, int]:
         stored = self._sink.positions()
@@ -70,16 +82,18 @@ class SinkDriver:
         self._tail.seek(self._at)
         return {tp: at for tp, at in goal.items() if at > self._at[tp]}
 
-    def _store_one_batch(self) -> None:
+    def _store_one_batch(self) -> bool:
+        """Store what comes; False where nothing came."""
         records = self._tail.poll(BATCH, WAIT_S)
         if not records:
             self._reached_end()
-            return
+            return False
         self._sink.write(records)
         for r in records:
             self._at[r.topic, r.partition] = r.offset + 1
         if self._on_batch is not None:
             self._on_batch(len(records))
+        return True
 
     def _reached_end(self) -> None:
         """Nothing came: what lies between our place and the end are transaction markers."""

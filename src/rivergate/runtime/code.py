@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rivergate.domain.ids import framed
 
-VERSIONED = ("rivergate", "river", "numpy")
+VERSIONED = ("rivergate", "river", "numpy", "cel-expr-python", "jsonschema-rs")
 
 
 def versions() -> dict[str, str]:

@@ -154,11 +154,14 @@ class Supervisor:
         ]
 
     def _stop_all(self) -> None:
-        for i in self._live.values():
-            i.running.ask_to_stop()
+        """Stages first, then the services that read what these have written."""
         deadline = time.monotonic() + STOP_S
-        while time.monotonic() < deadline and any(i.running.alive() for i in self._live.values()):
-            time.sleep(0.05)
+        for services in (False, True):
+            group = [i for i in self._live.values() if bool(i.slot.shards) is not services]
+            for i in group:
+                i.running.ask_to_stop()
+            while time.monotonic() < deadline and any(i.running.alive() for i in group):
+                time.sleep(0.02)
         for i in self._live.values():
             if i.running.alive():
                 _LOG.warning("%s didn't drain within %.1f s: killed", i.name, STOP_S)
