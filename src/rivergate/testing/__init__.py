@@ -1,0 +1,5 @@
+"""The kit that users test their agents with: no broker, and the very fold that runs in production."""
+
+from rivergate.testing.agent_test import AgentTest, DeadLetter, Message
+
+__all__ = ["AgentTest", "DeadLetter", "Message"]
