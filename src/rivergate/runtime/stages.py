@@ -173,4 +173,33 @@ def _effects(spec: ProcessSpec) -> Callable[[int], Driver]:
     return make
 
 
-_MAKERS: dict[str, Callable[[ProcessSpec], Callable[[int], Driver]]] = {AGENT: _agent, GATE: _gate, EFFECTS: _effects}
+def _graph(spec: ProcessSpec) -> Callable[[int], Driver]:
+    from rivergate.adapters.graphs.work import GraphWork
+    from rivergate.kernel.performer import Performer
+
+    app = spec.app.load()
+    agent = next(g for g in app.graphs if names.agent_stage(g.name) == spec.stage)
+    code = code_digest([agent.graph.__module__])
+    topics = agent.inputs(app.name)
+
+    def make(shard: int) -> Driver:
+        described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
+        return Performer(
+            described,
+            KafkaShardLog(spec.bootstrap, described, spec.security),
+            lambda: GraphWork(app.name, agent),
+            tools(spec, described),
+            limits(spec),
+            replies=agent.replies(app.name),
+            recalls=agent.recalls(app.name),
+        )
+
+    return make
+
+
+_MAKERS: dict[str, Callable[[ProcessSpec], Callable[[int], Driver]]] = {
+    AGENT: _agent,
+    GRAPH: _graph,
+    GATE: _gate,
+    EFFECTS: _effects,
+}

@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.unit.kernel.performer_world import START, Crash, Scripted, World, statuses
 
 from rivergate.domain.clock import SECOND, rfc3339
 from rivergate.domain.errors import Fenced, ShardParked
@@ -11,9 +10,17 @@ from rivergate.domain.wire import IntentRecord, OutcomeRecord, read
 from rivergate.effects.attempts import EffectLimits
 from rivergate.effects.effector import Action, Delivery
 from rivergate.kernel import performer as module
+from rivergate.kernel.performer import Performer
 from rivergate.testing.memory_log import Fate
+from tests.unit.kernel.performer_world import START, Crash, Scripted, World, statuses
 
 STEPS = ("begin", "outputs", "spans", "journal", "offsets", "commit", "committed")
+
+
+def step_for_ever(performer: Performer) -> None:
+    """Until it raises."""
+    while True:
+        performer.step()
 
 
 def crash_at(step: str, nth: int):  # noqa: ANN201 - a hook
@@ -69,9 +76,7 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(step: str, nth: int) -> N
     pids = [world.act(f"k{n % 3}") for n in range(7)]
     first = world.performer(hook=crash_at(step, nth))
     with pytest.raises(Crash):
-        world.settle(first)
-        while True:
-            first.step()
+        step_for_ever(first)
     world.settle(world.performer())
     assert statuses(pids, world) == [["done"]] * 7
     assert sorted(world.effector.world) == sorted(pids)
@@ -259,8 +264,7 @@ def test_a_fenced_owner_commits_nothing_more() -> None:
     new = world.performer()
     go.set()
     with pytest.raises(Fenced):
-        for _ in range(100):
-            old.step()
+        step_for_ever(old)
     old.close()
     world.settle(new)
     assert (world.finals(), world.effector.world) == ([(pid, "done")], [pid])
