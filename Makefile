@@ -46,6 +46,7 @@ format: $(STAMP) ## let ruff format the code and mend what it can
 	$(BIN)/ruff format .
 
 install: $(STAMP) ## install rivergate and its tools into the virtual environment
+	@echo 'rivergate is installed: $(BIN)/rivergate'
 
 clean: ## remove .venv and what the tools keep
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

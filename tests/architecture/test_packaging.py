@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from importlib.resources import files
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from tests.architecture.tracked import ROOT
+from tests.architecture.tracked import ROOT, python_files
+
+PARTS = {
+    "markupsafe": "jinja2",
+    "pydantic-core": "pydantic",
+    "starlette": "fastapi",
+    "opentelemetry-api": "opentelemetry-sdk",
+}
+"""Distributions that come with another as a part of it, and are imported as such."""
+
+NEVER_IMPORTED = {
+    "psycopg": "SQLAlchemy loads it for a postgresql:// URL",
+    "python-multipart": "FastAPI loads it to read forms",
+    "numpy": "River computes with it; its version is part of the code's digest",
+}
+
+
+def third_party(source: str) -> set[str]:
+    """Top-level names outside the standard library that a source imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"rivergate"}
+
+
+def undeclared(imported: Iterable[str], declared: set[str]) -> list[str]:
+    """Imported names that no declared distribution brings."""
+    homes = packages_distributions()
+    known = {name: {canonicalize_name(home) for home in homes.get(name, [])} for name in imported}
+    return sorted(name for name, dists in known.items() if not {PARTS.get(d, str(d)) for d in dists} & declared)
+
+
+def declared_names() -> set[str]:
+    """The distributions that an installed rivergate depends on."""
+    return {canonicalize_name(Requirement(r).name) for r in project()["project"]["dependencies"]}
 
 
 def project() -> dict[str, Any]:
@@ -61,3 +102,24 @@ def test_every_exception_to_ruff_has_its_reason() -> None:
 def test_the_package_says_that_it_is_typed() -> None:
     """Type checkers of users read our annotations."""
     assert files("rivergate").joinpath("py.typed").is_file()
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Nothing works only because something else happens to bring it."""
+    imported = {name for p in python_files("src") for name in third_party(p.read_text(encoding="utf-8"))}
+    assert undeclared(imported, declared_names()) == []
+
+
+def test_what_is_declared_is_imported() -> None:
+    """Nobody downloads what nothing uses."""
+    imported = {name for p in python_files("src") for name in third_party(p.read_text(encoding="utf-8"))}
+    homes = packages_distributions()
+    used = {canonicalize_name(home) for name in imported for home in homes.get(name, [])}
+    assert declared_names() - used - set(NEVER_IMPORTED) == set()
+
+
+def test_a_planted_undeclared_import_is_named() -> None:
+    """The check turns red, also for an import inside a function; a part of a declared one passes."""
+    planted = "import os\nimport pytest\nfrom rivergate import Agent\ndef f():\n    from markupsafe.x import y\n"
+    assert third_party(planted) == {"pytest", "markupsafe"}
+    assert undeclared(third_party(planted), {"jinja2"}) == ["pytest"]
