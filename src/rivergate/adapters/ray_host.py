@@ -75,6 +75,7 @@ class RayCluster:
                 "address": "local",
                 "include_dashboard": False,
                 "num_cpus": os.cpu_count() or 1,
+                "_node_ip_address": "127.0.0.1",
                 "object_store_memory": 80 * 1024 * 1024,
             }
         else:

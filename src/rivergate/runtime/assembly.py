@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime import keys
-from rivergate.runtime.app import App
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, LocalHost
 from rivergate.runtime.plan import plan
 from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.supervisor import Supervisor, data_lock
-from rivergate.topics.apply import apply_topics
-from rivergate.topics.catalogue import Catalogue
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -32,8 +28,6 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
         app = spec.app.load()
         only = tuple(spec.options.get("stages", ()))
         slots = plan(app, int(spec.options.get("workers", 1)), otlp=bool(spec.options.get("otlp")), only=only)
-        apply(app, spec)
-        _LOG.info("topics are there")
         keys.ensure_keys(data.keys)
         local = LocalHost()
         hosts: dict[bool, Host] = {False: local, True: local}
@@ -57,13 +51,3 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
     except RivergateError as e:
         state.fail(str(e))
         raise
-
-
-def apply(app: App, spec: ProcessSpec) -> None:
-    """Create and alter the app's topics; what would lose data or move keys is refused."""
-    admin = KafkaAdmin(spec.bootstrap, spec.security)
-    try:
-        specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
-        apply_topics(admin, specs).demand()
-    finally:
-        admin.close()

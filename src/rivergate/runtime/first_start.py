@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.adapters.kafka_status import StatusFollower
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.adapters.kafka_writer import KafkaWriter
@@ -24,6 +25,8 @@ from rivergate.runtime.app import App
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.plan import Slot
 from rivergate.runtime.stages import wall_clock
+from rivergate.topics.apply import apply_topics
+from rivergate.topics.catalogue import Catalogue
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -32,7 +35,7 @@ OPERATOR = "operator"
 
 
 class Bootstrap:
-    """Publishes control once and knows when everything that was planned runs. One thread."""
+    """Sees to topics and control once, and knows when everything that was planned runs. One thread."""
 
     def __init__(self, app: App, data: DataDir, bootstrap: str, slots: Iterable[Slot]) -> None:
         self._app = app
@@ -42,6 +45,16 @@ class Bootstrap:
         self._status: StatusFollower | None = None
         self._ready = False
         self._since = rfc3339(wall_clock())
+
+    def demand_topics(self) -> None:
+        """Create and alter the app's topics; what would lose data or move keys is refused. Raises `ConfigError`."""
+        app = self._app
+        admin = KafkaAdmin(self._bootstrap)
+        try:
+            specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
+            apply_topics(admin, specs).demand()
+        finally:
+            admin.close()
 
     def demand_control(self, stop: threading.Event) -> None:
         """Publish the review service's key and the policy, unless the newest on the log are these already, and wait

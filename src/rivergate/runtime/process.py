@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 
 from rivergate.domain.errors import RivergateError
+from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
 
 _LOG = logging.getLogger("rivergate.runtime")
@@ -29,6 +30,8 @@ ENTRIES = {
     "audit": "rivergate.runtime.services:run_audit",
     "otlp": "rivergate.runtime.services:run_otlp",
 }
+AFTER_TOPICS = ("review", "audit", "otlp")
+"""Roles that begin once the topics are there; workers import their app first."""
 
 Role = Callable[[ProcessSpec, threading.Event], None]
 
@@ -43,7 +46,11 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     watch_parent(stop)
     try:
-        role_of(spec)(spec, stop)
+        role = role_of(spec)
+        if spec.role in AFTER_TOPICS:
+            wait_for_topics(spec.data.state_file, stop)
+        if not stop.is_set():
+            role(spec, stop)
     except RivergateError as e:
         _LOG.error("%s ends: %s", spec.incarnation, e)
         return 1

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rivergate.runtime.paths import DataDir
+
+LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class StageProcess:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The newest word of the supervisor. `error` says why it gave up."""
+    """The newest word of the supervisor. `topics` says that they are there, `error` why it gave up."""
 
     pid: int
     app: str
@@ -34,6 +37,7 @@ class Running:
     ready: bool
     error: str = ""
     processes: Sequence[StageProcess] = field(default=())
+    topics: bool = False
 
 
 class RunningState:
@@ -43,13 +47,20 @@ class RunningState:
         self._path = data.state_file
         self._app, self._bootstrap, self._host = app, bootstrap, host
         self._ready = False
+        self._topics = False
         self._written: Running | None = None
 
-    def update(self, processes: Sequence[StageProcess], *, ready: bool | None = None) -> None:
+    def update(
+        self, processes: Sequence[StageProcess], *, ready: bool | None = None, topics: bool | None = None
+    ) -> None:
         """Write what has changed."""
-        if ready is not None:
-            self._ready = ready
-        self._write(Running(os.getpid(), self._app, self._bootstrap, self._host, self._ready, "", tuple(processes)))
+        self._ready = self._ready if ready is None else ready
+        self._topics = self._topics if topics is None else topics
+        self._write(
+            Running(
+                os.getpid(), self._app, self._bootstrap, self._host, self._ready, "", tuple(processes), self._topics
+            )
+        )
 
     def fail(self, error: str) -> None:
         """Say why the supervisor gives up."""
@@ -66,6 +77,15 @@ class RunningState:
         aside.write_text(json.dumps(asdict(state)))
         aside.replace(self._path)
         self._written = state
+
+
+def wait_for_topics(path: Path, stop: threading.Event) -> None:
+    """Wait until the supervisor says that the topics are there, or until `stop`."""
+    while not stop.is_set():
+        found = read_running(path)
+        if found is not None and found.topics:
+            return
+        stop.wait(LOOK_S)
 
 
 def read_running(path: Path) -> Running | None:

@@ -85,10 +85,13 @@ class Supervisor:
     def run(self, bootstrap: Bootstrap, stop: threading.Event) -> None:
         """Start everything, watch it until `stop`, end everything."""
         try:
-            self._assignments.open()
-            _LOG.info("topics, keys and hosts are there: starting %d processes", len(self._slots))
-            for slot in self._slots:
+            _LOG.info("starting %d processes", len(self._slots))
+            for slot in self._slots:  # they import while we see to the topics
                 self._start(slot)
+            bootstrap.demand_topics()
+            self._assignments.open()
+            _LOG.info("the topics are there")
+            self._state.update(self._processes(), topics=True)
             self._assign("gate")
             bootstrap.demand_control(stop)
             _LOG.info("the policy is in force")
