@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.unit.kernel.performer_world import START, Crash, Scripted, World, statuses
 
 from rivergate.domain.clock import SECOND, rfc3339
 from rivergate.domain.errors import Fenced, ShardParked
@@ -12,7 +13,6 @@ from rivergate.effects.effector import Action, Delivery
 from rivergate.kernel import performer as module
 from rivergate.kernel.performer import Performer
 from rivergate.testing.memory_log import Fate
-from tests.unit.kernel.performer_world import START, Crash, Scripted, World, statuses
 
 STEPS = ("begin", "outputs", "spans", "journal", "offsets", "commit", "committed")
 
