@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
@@ -15,6 +16,12 @@ from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.supervisor import Supervisor, data_lock
 
 _LOG = logging.getLogger("rivergate.runtime")
+
+
+def run_supervisor(spec: ProcessSpec, stop: threading.Event) -> None:
+    """The supervisor's process: topics, keys, control, then everything else until `stop`."""
+    supervisor, bootstrap = assemble(spec)
+    supervisor.run(bootstrap, stop)
 
 
 def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:

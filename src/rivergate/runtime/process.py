@@ -25,7 +25,7 @@ ORPHAN_GRACE_S = 4.0
 
 WORKER = "rivergate.runtime.run_worker:run_worker"
 ENTRIES = {
-    "supervisor": "rivergate.runtime.supervisor:run_supervisor",
+    "supervisor": "rivergate.runtime.assembly:run_supervisor",
     "review": "rivergate.web.process:run_review",
     "audit": "rivergate.runtime.services:run_audit",
     "otlp": "rivergate.runtime.services:run_otlp",

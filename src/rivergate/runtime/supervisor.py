@@ -173,14 +173,6 @@ class Supervisor:
             host.close()
 
 
-def run_supervisor(spec: ProcessSpec, stop: threading.Event) -> None:
-    """The supervisor's process: topics, keys, control, then everything else until `stop`."""
-    from rivergate.runtime.assembly import assemble
-
-    supervisor, bootstrap = assemble(spec)
-    supervisor.run(bootstrap, stop)
-
-
 def data_lock(path: Path) -> int:
     """Descriptor of the lock that one supervisor of a data directory holds. Raises `AlreadyRunning`."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
