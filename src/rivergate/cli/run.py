@@ -37,7 +37,8 @@ ReviewPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of the rev
 Otlp = Annotated[str | None, typer.Option(help="Forward spans to this OTLP/HTTP endpoint, e.g. http://127.0.0.1:4318.")]
 Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka to use.")]
 AcceptNewCode = Annotated[
-    str | None, typer.Option(metavar="WHO:WHY", help="Let changed code go on from the newest snapshot; it is journalled.")
+    str | None,
+    typer.Option(metavar="WHO:WHY", help="Let changed code go on from the newest snapshot; it is journalled."),
 ]
 
 
