@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Send
 from tests.unit.adapters.graph_world import Alarm, GraphWorld, Restart, build, owner, run_until
 
 from rivergate.adapters.graphs import GraphAgent
@@ -208,3 +210,46 @@ def test_a_graph_agent_says_what_it_reads_like_an_agent() -> None:
     assert (agent.name, agent.stage, agent.publishes) == ("t", "agent-t", ())
     with pytest.raises(ConfigError, match="isn't a proposal class"):
         GraphAgent("t", build, lambda: None, consumes=[Alarm], proposes=[Alarm], prompt=lambda e: e)  # type: ignore[list-item]
+
+
+def build_parallel(model: Any, tools: Any) -> Any:
+    """Three branches at once, each of which calls the tool twice in one step; then a join."""
+    (tool,) = tools
+    graph = StateGraph(MessagesState)
+
+    def branch(state: dict[str, Any]) -> dict[str, Any]:
+        said = model.invoke([("user", state["machine"])])
+        calls = [
+            {"name": tool.name, "args": {"machine": f"{state['machine']}{x}"}, "id": f"{state['machine']}{x}"}
+            for x in "ab"
+        ]
+        return {"messages": [said, *(tool.invoke({**c, "type": "tool_call"}) for c in calls)]}
+
+    graph.add_node("branch", branch)
+    graph.add_conditional_edges(START, lambda state: [Send("branch", {"machine": m}) for m in "xyz"], ["branch"])
+    return graph.compile()
+
+
+@pytest.mark.parametrize("crash_after", range(1, 9))
+def test_parallel_branches_keep_their_answers_apart(crash_after: int) -> None:
+    """Each branch gets its own model answers and outcomes, in whatever order threads run, after a crash too."""
+    world = GraphWorld(graph=build_parallel)
+    world.alarm("press-1")
+    answered: set[str] = set()
+
+    def answer_all() -> bool:
+        for v in world.values("proposals"):
+            if v["proposal_id"] not in answered:
+                answered.add(v["proposal_id"])
+                world.answer(v["proposal_id"], detail=v["arguments"]["machine"])
+        return any(v["what"] == "result" for v in world.values("responses"))
+
+    with owner(world) as first:
+        run_until(first, lambda: answer_all() or len(world.journal()) >= crash_after)
+    run_until(world.performer(), answer_all)
+    proposals = world.values("proposals")
+    assert sorted(v["arguments"]["machine"] for v in proposals) == ["xa", "xb", "ya", "yb", "za", "zb"]
+    assert sorted(v["ordinal"] for v in proposals) == list(range(6))
+    (result,) = [v["result"] for v in world.values("responses") if v["what"] == "result"]
+    told = [m["content"] for m in result["messages"] if m["type"] == "tool"]
+    assert sorted(told) == sorted(f'{{"status":"done","detail":"{m}"}}' for m in ("xa", "xb", "ya", "yb", "za", "zb"))
