@@ -1,0 +1,43 @@
+"""`rivergate explain`: why an action was done, or not, in words."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rivergate.audit.explain import explain as explanation_of
+from rivergate.cli.audit_db import AppOption, DataDirOption, JsonOption, event_reader, look_up, the_proposal
+from rivergate.cli.explain_screen import explanation_screen
+
+
+def explain(
+    action: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACTION", help="A proposal's id, a unique beginning of it, or its event's or trace's id."
+        ),
+    ],
+    app: AppOption = None,
+    data_dir: DataDirOption = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Broker to read the event's own fields from; the running app's, if not given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why: which event, what the agent said, which rules spoke, who decided, and what came of it."""
+    place = look_up(action, app, data_dir)
+    fetch, close = event_reader(place, bootstrap)
+    try:
+        pid = the_proposal(action, place)
+        found = explanation_of(pid, place.reader.records_of(pid), fetch)
+    finally:
+        place.reader.close()
+        close()
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=2) + "\n")
+        return
+    console = Console(highlight=False)
+    console.print(explanation_screen(found, console.width))

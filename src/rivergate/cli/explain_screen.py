@@ -1,0 +1,87 @@
+"""How an explanation looks on a terminal: sentences, the model's reasons as bars, a compact timeline."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rivergate.audit.explanation import Explanation
+from rivergate.audit.narrative import Words, contributions, headline, narrative
+from rivergate.audit.wording import between, moment
+from rivergate.cli.review_screens import safe
+
+_STYLES = {
+    "name": "bold",
+    "value": "cyan",
+    "quote": "italic",
+    "good": "bold green",
+    "bad": "bold red",
+    "wait": "yellow",
+    "quiet": "dim",
+}
+_READABLE = 110  # columns of text; longer lines are hard to read
+_BAR = 12
+_MOST_REASONS = 8
+
+
+def explanation_screen(e: Explanation, width: int) -> RenderableType:
+    """The whole screen."""
+    width = min(width, _READABLE)
+    parts: list[RenderableType] = [styled(headline(e)), Text(e.proposal_id, style="dim"), Text("")]
+    parts += [Text(f"! {safe(finding)}", style="bold red") for finding in e.findings]
+    if e.findings:
+        parts.append(Text(""))
+    story = Table.grid(padding=(0, 2, 1, 0))
+    story.add_column(width=7, style="dim", no_wrap=True)
+    story.add_column(width=width - 9)
+    for heading, sentences in narrative(e):
+        body: list[RenderableType] = [Text(" ").join(map(styled, sentences))]
+        if heading == "agent" and contributions(e):
+            body.append(_reasons(e))
+        story.add_row(heading, Group(*body))
+    parts += [story, _timeline(e, width)]
+    if e.trace_id:
+        parts += [Text(""), Text(f"rivergate trace show {e.trace_id[:12]}", style="dim")]
+    return Group(*parts)
+
+
+def styled(words: Words) -> Text:
+    """A sentence with its roles as colours; what others wrote is made harmless."""
+    return Text.assemble(*((safe(text), _STYLES.get(role, "")) for text, role in words))
+
+
+def _reasons(e: Explanation) -> RenderableType:
+    """Contributions as bars around zero, the weightiest first."""
+    found = contributions(e)
+    most = max(abs(c) for _, _, c in found) or 1.0
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column(no_wrap=True, justify="right", max_width=16)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    for feature, value, contribution in found[:_MOST_REASONS]:
+        length = max(1, round(_BAR * abs(contribution) / most)) if contribution else 0
+        toward = contribution > 0
+        left = Text(("" if toward else "━" * length).rjust(_BAR), style="blue")
+        right = Text("━" * length if toward else "", style="magenta")
+        number = f"{contribution:+.3g}".replace("-", "\N{MINUS SIGN}")
+        table.add_row(safe(feature, 60), safe(value, 40), number, Text.assemble(left, ("│", "dim"), right))
+    if len(found) > _MOST_REASONS:
+        table.add_row(Text(f"and {len(found) - _MOST_REASONS} more", style="dim"), "", "", "")
+    return Padding(table, (1, 0, 0, 0))
+
+
+def _timeline(e: Explanation, width: int) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=18)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=38)
+    table.width = width
+    start = e.timeline[0].at if e.timeline else ""
+    for n, m in enumerate(e.timeline):
+        when = moment(m.at) if n == 0 else f"+{between(start, m.at) or '?'}"
+        table.add_row(Text(when, style="cyan"), safe(m.what, 120), safe(m.who, 40), safe(m.place, 120))
+    return table
