@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
+import typer
 import yaml
 from tests.architecture.tracked import ROOT
 
@@ -93,4 +95,16 @@ def test_the_image_runs_without_rights_where_the_data_are() -> None:
     """The process isn't root, and the volume of compose is the image's data directory."""
     assert re.search(r"^USER (?!root)\w+$", DOCKERFILE, re.MULTILINE)
     assert "VOLUME /var/lib/rivergate" in DOCKERFILE
+    assert "RIVERGATE_DATA_DIR=/var/lib/rivergate" in DOCKERFILE
     assert "rivergate:/var/lib/rivergate" in COMPOSE["services"]["runtime"]["volumes"]
+
+
+def test_compose_runs_a_command_that_exists() -> None:
+    """The command line of the image takes every option that compose gives it."""
+    command: Any = typer.main.get_command(importlib.import_module("rivergate.cli.main").app)
+    words: list[str] = COMPOSE["services"]["runtime"]["command"]
+    while words and not words[0].startswith("-"):
+        command = command.commands[words[0]]
+        words = words[1:]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word.partition("=")[0] for word in words} <= known

@@ -24,6 +24,7 @@ def loaded_by(statement: str) -> list[str]:
         "from rivergate import Agent, App, Context, Event, Label, Proposal, Reason, RivergateError",
         "import rivergate.agents, rivergate.gate, rivergate.ports, rivergate.topics",
         "import rivergate.cli",
+        "import rivergate.testing",
     ],
 )
 def test_nothing_heavy_is_imported(statement: str) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import pytest
+import typer
 from tests.architecture.tracked import ROOT, name_of, tracked_files
+
+from rivergate.testing import AgentTest
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
@@ -51,11 +59,60 @@ def test_a_planted_dead_link_is_named() -> None:
     assert dead_links(ROOT / "README.md", planted) == ["README.md links to docs/nowhere.md, which doesn't exist"]
 
 
-def test_the_agent_of_the_readme_is_code_that_loads() -> None:
-    """The block runs as it stands and declares what the text says."""
-    (block,) = code_blocks(README, "python")
-    found: dict[str, object] = {"__name__": "readme"}
-    exec(compile(block, "README.md", "exec"), found)  # noqa: S102 - the README's own code is under test
-    watcher = found["Watcher"]
-    assert [e.__name__ for e in watcher.consumes] == ["Reading"]  # type: ignore[attr-defined]
-    assert [p.proposal_kind for p in watcher.proposes] == ["inspect"]  # type: ignore[attr-defined]
+def load_block(page: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The page's one Python block as a module, so that its classes can be pickled as a user's can."""
+    (block,) = code_blocks(page.read_text(encoding="utf-8"), "python")
+    module = ModuleType("page_under_test")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(block, page.name, "exec"), vars(module))  # noqa: S102 - the page's own code is under test
+    return module
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/first-agent.md"])
+def test_the_agent_of_a_page_learns_and_proposes(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed runs as it stands: taught that heat means trouble, it proposes to inspect."""
+    shown = load_block(ROOT / page, monkeypatch)
+    with AgentTest(shown.Watcher, restore=True) as t:
+        for i in range(400):
+            hot = i % 2 == 1
+            event_id = t.send(shown.Reading(line="a", sensors={"heat": 90.0 + i % 7 if hot else 20.0 + i % 5}))
+            t.label(event_id, hot)
+        taught = len(t.proposals)
+        t.send(shown.Reading(line="b", sensors={"heat": 20.0}))
+        assert len(t.proposals) == taught
+        t.send(shown.Reading(line="b", sensors={"heat": 93.0}))
+        assert t.proposals[taught:] == [shown.Inspect(line="b")]
+
+
+def unknown_commands(text: str) -> list[str]:
+    """Commands of ours that a page shows in a console block and that the command line doesn't have."""
+    root: Any = typer.main.get_command(importlib.import_module("rivergate.cli.main").app)
+    found = []
+    for line in "".join(code_blocks(text, "console")).splitlines():
+        words = line.removeprefix("$ ").partition("#")[0].split()
+        if words[:1] != ["rivergate"]:
+            continue
+        command, rest = root, words[1:]
+        while rest and hasattr(command, "commands"):
+            child = command.commands.get(rest[0])
+            if child is None:
+                found.append(" ".join(words))
+                break
+            command, rest = child, rest[1:]
+        known = {option for parameter in command.params for option in parameter.opts}
+        found += [f"{' '.join(words)}: {w}" for w in rest if w.startswith("--") and w.partition("=")[0] not in known]
+    return found
+
+
+def test_every_command_on_a_page_exists() -> None:
+    """Nobody is told to type what isn't there."""
+    pages = [p for p in tracked_files() if p.suffix == ".md"]
+    assert [c for p in pages for c in unknown_commands(p.read_text(encoding="utf-8"))] == []
+
+
+def test_planted_unknown_commands_are_named() -> None:
+    """A command and an option that don't exist turn red."""
+    planted = (
+        "```console\n$ rivergate reviews list\n$ rivergate broker --prot 1  # x\n$ rivergate broker --port 1\n```\n"
+    )
+    assert unknown_commands(planted) == ["rivergate reviews list", "rivergate broker --prot 1: --prot"]
