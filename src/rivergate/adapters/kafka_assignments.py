@@ -16,6 +16,7 @@ from rivergate.domain import names
 from rivergate.domain.clock import Micros, rfc3339
 from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import AlreadyRunning, Fenced
+from rivergate.domain.record import Record
 
 _LOG = logging.getLogger("rivergate.runtime")
 COMMIT_S = 10.0
@@ -78,11 +79,21 @@ class FollowedAssignments:
         """Shards that the newest assignment gives this worker, with the attempt that it asks for."""
         while records := self._tail.poll(1000, 0.05):
             for r in records:
-                value = orjson.loads(r.value or b"{}")
-                attempts = value.get("attempts", {})
-                self._owners[value["stage"]] = {int(s): (w, attempts.get(s, 0)) for s, w in value["shards"].items()}
+                self._take(r)
         return {s: attempt for s, (w, attempt) in self._owners.get(stage, {}).items() if w == worker}
 
     def close(self) -> None:
         """Release the connections."""
         self._tail.close()
+
+    def _take(self, record: Record) -> None:
+        """A record of the supervisor's; anybody else's is passed over, or one of them would stop every worker."""
+        value = record.json_object
+        if record.ce_type != names.ASSIGNMENT_V1 or value is None:
+            _LOG.warning("%s is no assignment: passed over", record.position)
+            return
+        try:
+            attempts = value.get("attempts", {})
+            self._owners[value["stage"]] = {int(s): (w, attempts.get(s, 0)) for s, w in value["shards"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            _LOG.warning("%s is no assignment (%r): passed over", record.position, e)

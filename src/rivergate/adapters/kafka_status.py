@@ -17,6 +17,7 @@ from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.cloudevents import event_headers
+from rivergate.domain.record import Record
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -122,6 +123,17 @@ class StatusFollower:
                 return dict(self._found)
             for r in records:
                 self._at = r.offset + 1
-                v = orjson.loads(r.value or b"{}")
-                status = ShardStatus(v["stage"], v["shard"], v["worker"], v["state"], v["reason"], v["at"])
-                self._found[status.stage, status.shard] = status
+                status = _status(r)
+                if status is not None:
+                    self._found[status.stage, status.shard] = status
+
+
+def _status(record: Record) -> ShardStatus | None:
+    """The report that a record is, or None for what somebody else has written there."""
+    v = record.json_object
+    if record.ce_type != names.SHARD_STATUS_V1 or v is None:
+        return None
+    try:
+        return ShardStatus(v["stage"], v["shard"], v["worker"], v["state"], v["reason"], v["at"])
+    except KeyError:
+        return None

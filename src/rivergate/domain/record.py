@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 Headers = list[tuple[str, bytes]]
 TopicPartition = tuple[str, int]
@@ -45,6 +47,15 @@ class Record(NamedTuple):
     def ce_type(self) -> str:
         """`ce_type`, or nothing for a record that isn't a CloudEvent."""
         return (self.header("ce_type") or b"").decode(errors="replace")
+
+    @property
+    def json_object(self) -> dict[str, Any] | None:
+        """The value if it is a JSON object, else None."""
+        try:
+            found = orjson.loads(self.value or b"")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
 
     @property
     def position(self) -> Position:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import orjson
-
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.record import Position, Record
@@ -74,12 +72,13 @@ def newest_intents(app: str, records: Sequence[Record], history: LogReader) -> d
         for r in history.scan(names.topic(app, names.OUTCOMES), partition):
             if r.header("ce_type") != names.INTENT_V1.encode():
                 continue
-            value = orjson.loads(r.value or b"{}")
-            if value["proposal_id"] in wanted:
-                found[value["proposal_id"]] = (value["attempt"], parse_rfc3339(value["not_after"]))
+            value = r.json_object or {}
+            pid = value.get("proposal_id")
+            if r.header("rg_commit") and isinstance(pid, str) and pid in wanted:
+                found[pid] = (value["attempt"], parse_rfc3339(value["not_after"]))
     return found
 
 
 def _proposal_of(record: Record) -> str:
     """Id of a record whose intent was committed, which was readable then."""
-    return str(orjson.loads(record.value or b"{}").get("proposal_id", ""))
+    return str((record.json_object or {}).get("proposal_id", ""))

@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.adapters.kafka_status import StatusFollower
 from rivergate.adapters.kafka_tail import KafkaTail
@@ -88,9 +86,10 @@ class Bootstrap:
         return self._ready
 
     def _answered(self, record: Record, wanted: set[int]) -> None:
-        value = orjson.loads(record.value or b"{}")
-        offset = value.get("control", {}).get("offset")
-        if offset not in wanted:
+        value = record.json_object or {}
+        control = value.get("control")
+        offset = control.get("offset") if isinstance(control, dict) else None
+        if record.ce_type != names.CONTROL_APPLIED_V1 or offset not in wanted:
             return
         if value.get("result") != "applied":
             raise ConfigError(
@@ -142,7 +141,7 @@ class Bootstrap:
                     break
                 for r in records:
                     at = r.offset + 1
-                    value = orjson.loads(r.value or b"{}")
+                    value = r.json_object or {}
                     found[_subject(r.ce_type, value)] = (value, r.offset)
         finally:
             tail.close()

@@ -77,7 +77,7 @@ class GraphWork:
         partitions = sorted({r.partition for r in records})
         for partition in partitions:
             for r in history.scan(names.topic(self._app, names.RESPONSES), partition):
-                step = orjson.loads(r.value or b"{}")
+                step = r.json_object or {}
                 if step.get("agent") == self._agent.name and step.get("event_id") in cases:
                     case = cases[step["event_id"]]
                     case.remember(step)
@@ -150,9 +150,9 @@ class GraphWork:
         """The case that an outcome or a denial is news for, having told it."""
         if record.ce_type not in (names.OUTCOME_V1, names.DENIAL_V1):
             return None
-        value = orjson.loads(record.value or b"{}")
+        value = record.json_object or {}
         pid = value.get("proposal_id")
-        case = self._cases.get(self._waiting[pid]) if pid in self._waiting else None
+        case = self._cases.get(self._waiting[pid]) if isinstance(pid, str) and pid in self._waiting else None
         if case is None or pid in case.answers or value.get("status") == "unknown":
             return None
         if record.ce_type == names.DENIAL_V1:
