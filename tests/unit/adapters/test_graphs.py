@@ -203,6 +203,13 @@ def test_a_checkpointer_is_refused() -> None:
         world.performer()
 
 
+def test_a_graph_that_is_not_compiled_is_refused() -> None:
+    """The remedy is one call."""
+    world = GraphWorld(graph=lambda model, tools: build(model, tools).builder)
+    with pytest.raises(ConfigError, match=r"isn't a compiled graph(.|\n)*compile"):
+        world.performer()
+
+
 def test_a_graph_agent_says_what_it_reads_like_an_agent() -> None:
     """So that an App can hold both."""
     agent = GraphAgent("t", build, lambda: None, consumes=[Alarm], proposes=[Restart], prompt=lambda e: e)

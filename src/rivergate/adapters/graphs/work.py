@@ -32,16 +32,9 @@ class GraphWork:
     """
 
     def __init__(self, app: str, agent: GraphAgent) -> None:
-        from rivergate.adapters.graphs.langchain import gated_tools, recorded
-
         self._app = app
         self._agent = agent
-        self._graph = agent.graph(recorded(agent.model), gated_tools(agent.proposes))
-        if getattr(self._graph, "checkpointer", None):
-            raise ConfigError(
-                f"graph {agent.name} was compiled with a checkpointer",
-                remedy="compile it without: the log is its checkpoint, and two memories would contradict each other",
-            )
+        self._graph = built(agent)
         self._cases: dict[Position, Case] = {}
         self._waiting: dict[str, Position] = {}
         self._closing = threading.Event()
@@ -197,3 +190,23 @@ class GraphWork:
             CURRENT.reset(token)
         final = plain(result)
         return Ended(tuple(run.steps), result=final if isinstance(final, dict) else {"value": final})
+
+
+def built(agent: GraphAgent) -> Any:
+    """The agent's compiled graph, with a recorded model and gated tools. Raises `ConfigError`."""
+    from langgraph.pregel import Pregel
+
+    from rivergate.adapters.graphs.langchain import gated_tools, recorded
+
+    graph = agent.graph(recorded(agent.model), gated_tools(agent.proposes))
+    if not isinstance(graph, Pregel):
+        raise ConfigError(
+            f"graph {agent.name} gave a {type(graph).__name__}, which isn't a compiled graph",
+            remedy="return builder.compile()",
+        )
+    if graph.checkpointer:
+        raise ConfigError(
+            f"graph {agent.name} was compiled with a checkpointer",
+            remedy="compile it without: the log is its checkpoint, and two memories would contradict each other",
+        )
+    return graph
