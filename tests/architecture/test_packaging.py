@@ -24,6 +24,7 @@ PARTS = {
 """Distributions that come with another as a part of it, and are imported as such."""
 
 NEVER_IMPORTED = {
+    "langgraph": "users compile their graphs with it; the adapter runs what it is given",
     "psycopg": "SQLAlchemy loads it for a postgresql:// URL",
     "python-multipart": "FastAPI loads it to read forms",
     "numpy": "River computes with it; its version is part of the code's digest",
