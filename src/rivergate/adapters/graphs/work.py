@@ -144,7 +144,7 @@ class GraphWork:
         if record.ce_type not in (names.OUTCOME_V1, names.DENIAL_V1):
             return None
         value = record.json_object or {}
-        pid = value.get("proposal_id")
+        pid = str(value.get("proposal_id"))
         case = self._cases.get(self._waiting[pid]) if isinstance(pid, str) and pid in self._waiting else None
         if case is None or pid in case.answers or value.get("status") == "unknown":
             return None
