@@ -59,6 +59,11 @@ class DataDir:
         return audit_db(self.root)
 
     @property
+    def forwarder_db(self) -> Path:
+        """Where the forwarder of spans stands."""
+        return self.root / "otlp-forwarder.db"
+
+    @property
     def token_file(self) -> Path:
         """What lets this machine's user talk to the review service (0600)."""
         return self.root / "review-token.json"

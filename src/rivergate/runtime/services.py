@@ -9,6 +9,8 @@ from rivergate.adapters.audit_store import AuditStore, audit_topics
 from rivergate.adapters.audit_store import run_audit as fill
 from rivergate.adapters.kafka_identity import log_identity
 from rivergate.adapters.kafka_tail import KafkaTail
+from rivergate.adapters.otlp_forward import OtlpForwarder, run_forwarder
+from rivergate.domain import names
 from rivergate.runtime.spec import ProcessSpec
 
 _LOG = logging.getLogger("rivergate.audit")
@@ -21,3 +23,11 @@ def run_audit(spec: ProcessSpec, stop: threading.Event) -> None:
     store = AuditStore(spec.data.audit_db, spec.app.name, identity)
     tail = KafkaTail(spec.bootstrap, f"{spec.app.name}.audit", spec.security)
     fill(tail, store, topics, stop)
+
+
+def run_otlp(spec: ProcessSpec, stop: threading.Event) -> None:
+    """Forward spans to the endpoint of the options until `stop`."""
+    topics = [names.topic(spec.app.name, names.OTLP_SPANS)]
+    identity = log_identity(spec.bootstrap, topics, spec.security)
+    forwarder = OtlpForwarder(str(spec.options["otlp"]), spec.data.forwarder_db, identity, stop=stop)
+    run_forwarder(KafkaTail(spec.bootstrap, f"{spec.app.name}.otlp", spec.security), forwarder, topics, stop)
