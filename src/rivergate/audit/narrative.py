@@ -28,7 +28,7 @@ def narrative(e: Explanation) -> list[tuple[str, list[Words]]]:
         ("agent", _agent),
         ("gate", _gate),
         ("people", _people),
-        ("action", _action),
+        ("denial" if e.denial and not e.action else "action", _action),
         ("effect", _effect),
         ("label", _labels),
     ]
@@ -117,7 +117,7 @@ def _rule(rule: RulePart) -> Words:
         words += [(", since ", ""), (_facts(rule), "value")]
     words.append((".", ""))
     if rule.because:
-        words += [(" ", ""), (f"\N{LEFT DOUBLE QUOTATION MARK}{rule.because}\N{RIGHT DOUBLE QUOTATION MARK}", "quote")]
+        words += [(" ", ""), (_quoted(rule.because), "quote")]
     return words
 
 
@@ -160,11 +160,16 @@ def _decision(d: DecisionPart, r: ReviewPart) -> list[Words]:
     if waited:
         first += [(" after ", ""), (waited, "value")]
     if d.note:
-        first += [(": ", ""), (f"\N{LEFT DOUBLE QUOTATION MARK}{d.note}\N{RIGHT DOUBLE QUOTATION MARK}", "quote")]
+        first += [(": ", ""), (_quoted(d.note), "quote")]
     else:
-        first += [(", without a note", "quiet")]
-    first.append((".", ""))
+        first += [(", without a note.", "quiet")]
     return [first, _answer(d)]
+
+
+def _quoted(text: str) -> str:
+    """In quotation marks, with a full stop if it has none of its own."""
+    end = "" if text.rstrip().endswith((".", "!", "?")) else "."
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{text.strip()}{end}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def _answer(d: DecisionPart) -> Words:

@@ -14,7 +14,7 @@ _UNITS = ((1_000, "ns"), (1_000_000, "µs"), (1_000_000_000, "ms"))
 def duration(ns: int) -> str:
     """`340 µs`, `4.3 ms`, `2.1 s`, `3 min 12 s`, `1 h 30 min`, `2 d 4 h`."""
     if ns < 1_000:
-        return f"{ns} ns"
+        return f"{ns} ns" if ns else "0 s"
     if ns < 1_000_000_000:
         size, unit = next((limit // 1000, unit) for limit, unit in _UNITS if ns < limit)
         return f"{_three(ns / size)} {unit}"

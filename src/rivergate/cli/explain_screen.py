@@ -29,11 +29,12 @@ _MOST_REASONS = 8
 def explanation_screen(e: Explanation, width: int) -> RenderableType:
     """The whole screen."""
     width = min(width, _READABLE)
-    parts: list[RenderableType] = [styled(headline(e)), Text(e.proposal_id, style="dim"), Text("")]
+    identity = Text.assemble(("proposal ", "dim"), e.proposal_id, (f"  of app {safe(e.app, 60)}", "dim"))
+    parts: list[RenderableType] = [styled(headline(e)), identity, Text("")]
     parts += [Text(f"! {safe(finding)}", style="bold red") for finding in e.findings]
     if e.findings:
         parts.append(Text(""))
-    story = Table.grid(padding=(0, 2, 1, 0))
+    story = Table.grid(padding=(0, 2, 0, 0))
     story.add_column(width=7, style="dim", no_wrap=True)
     story.add_column(width=width - 9)
     for heading, sentences in narrative(e):
@@ -41,6 +42,7 @@ def explanation_screen(e: Explanation, width: int) -> RenderableType:
         if heading == "agent" and contributions(e):
             body.append(_reasons(e))
         story.add_row(heading, Group(*body))
+        story.add_row("", "")
     parts += [story, _timeline(e, width)]
     if e.trace_id:
         parts += [Text(""), Text(f"rivergate trace show {e.trace_id[:12]}", style="dim")]
@@ -74,14 +76,22 @@ def _reasons(e: Explanation) -> RenderableType:
 
 
 def _timeline(e: Explanation, width: int) -> RenderableType:
+    """A line a record: clock time, the step since the line before, what, who, and where it stands on the log."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right", style="cyan")
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=18)
-    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=38)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=16)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=24)
     table.width = width
-    start = e.timeline[0].at if e.timeline else ""
-    for n, m in enumerate(e.timeline):
-        when = moment(m.at) if n == 0 else f"+{between(start, m.at) or '?'}"
-        table.add_row(Text(when, style="cyan"), safe(m.what, 120), safe(m.who, 40), safe(m.place, 120))
+    day = before = ""
+    for m in e.timeline:
+        date, _, time = moment(m.at).removesuffix(" UTC").partition(", ")
+        if date != day:
+            table.add_row(Text(f"{date} UTC", style="dim"), "", "", "", "")
+            day = date
+        step = f"+{between(before, m.at)}" if before else ""
+        place = m.place.removeprefix(f"{e.app}.")
+        table.add_row(Text(time, style="dim"), step, safe(m.what, 120), safe(m.who, 40), safe(place, 120))
+        before = m.at
     return table

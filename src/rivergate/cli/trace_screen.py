@@ -40,7 +40,7 @@ _KEYS = {
 }
 """Attributes worth a word below a span, in this order."""
 _DIGESTS = {"rivergate.proposal.id", "rivergate.policy.digest"}
-_SIDE = 9  # columns of start and of duration
+_AFTER, _TOOK = 12, 11  # columns of start and of duration: `+23 h 59 min`
 _GAP = 2
 
 
@@ -57,14 +57,14 @@ def trace_screen(
     nodes = [node for root in tree_of(spans) for node in root.walk()]
     names = min(max(len(_guide(n)) + len(n.span.name) + 2 for n in nodes), max(20, width // 3))
     stages = min(max(len(n.span.stage) for n in nodes), 16)
-    bars = max(10, width - names - stages - 2 * _SIDE - 4 * _GAP)
+    bars = max(10, width - names - stages - _AFTER - _TOOK - 4 * _GAP)
     scale = TimeScale(spans, bars)
     table = Table.grid(padding=(0, _GAP, 0, 0))
     table.add_column(width=names, no_wrap=True, overflow="ellipsis")
     table.add_column(width=stages, no_wrap=True, overflow="ellipsis")
     table.add_column(width=bars, no_wrap=True, overflow="crop")
-    table.add_column(width=_SIDE, justify="right", no_wrap=True)
-    table.add_column(width=_SIDE, justify="right", no_wrap=True)
+    table.add_column(width=_AFTER, justify="right", no_wrap=True)
+    table.add_column(width=_TOOK, justify="right", no_wrap=True)
     table.add_row(*(Text(t, style="dim") for t in ("SPAN", "STAGE", "", "AFTER", "TOOK")))
     for node in nodes:
         lines = _below(node, named, everything=everything)
@@ -77,6 +77,10 @@ def trace_screen(
     parts += _breaks(scale)
     if batches:
         parts += [Text(""), _batches(batches)]
+    proposals = list(dict.fromkeys(pid for s in spans for pid in s.proposal_ids))
+    if proposals:
+        why = named.id if named.kind == "proposal" else proposals[0]
+        parts += [Text(""), Text(f"rivergate explain {short(why)}", style="dim")]
     return Group(*parts)
 
 

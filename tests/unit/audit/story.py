@@ -98,6 +98,7 @@ class Proposed:
         self.trace_id = trace_id_of(self.event_id)
         self.place = {"topic": "telemetry", "partition": 3, "offset": number}
         self.last = ""
+        self.opened_at = 0
         self.common = {"proposal_id": self.id, "event_id": self.event_id, "event": self.place}
 
     def span(self, stage: str, name: str, micros: int, error: str = "", **attributes: Any) -> Span:
@@ -176,7 +177,6 @@ class Proposed:
         span = self.span(
             "gate", f"gate {self.kind}", 120, **{"rivergate.verdict": verdict, "rivergate.kind": self.kind}
         )
-        span.events.append(("rule", span.end_ns - 20_000, {"rivergate.rule": rules[0]["id"]}))
         self.story.spans("gate", span)
 
     def allow(self) -> Proposed:
@@ -220,6 +220,7 @@ class Proposed:
     def review(self) -> Proposed:
         """A review is opened."""
         self.gate("review", COSTLY)
+        self.opened_at = self.story.now
         self.step(
             names.REVIEWS,
             names.REVIEW_OPENED_V1,
@@ -260,8 +261,6 @@ class Proposed:
             signature="c2ln",
         )
         self.story.pass_time(0.011)
-        span = self.span("gate", f"review {self.kind}", 160, **{"rivergate.verdict": verdict, "enduser.id": by})
-        self.story.spans("gate", span)
         self.step(
             names.REVIEWS,
             names.DECISION_JUDGED_V1,
@@ -281,6 +280,10 @@ class Proposed:
         self.step(
             names.REVIEWS, names.REVIEW_SETTLED_V1, "gate", proposal_id=self.id, result=result, decisions=decisions
         )
+        opened = self.opened_at * 1000
+        span = self.span("gate", f"review {self.kind}", 0, **{"rivergate.review.result": result})
+        span.start_ns = opened
+        self.story.spans("gate", span)
         if result == "approved":
             self.act("review", [COSTLY], list(decisions), opened_policy_digest=POLICY)
         else:
@@ -307,7 +310,7 @@ class Proposed:
             not_after=rfc3339(self.story.now + 30 * SECOND),
         )
         span = self.span(
-            "effects", f"effect {self.kind}", 4_300, error, **{"rivergate.status": status, "rivergate.attempt": 1}
+            "effects", f"effect {self.kind}", 4_300, error, **{"rivergate.outcome": status, "rivergate.attempt": 1}
         )
         self.story.spans("effects", span)
         detail = {"work_order": "wo-000017"} if status == "done" else error
