@@ -145,7 +145,9 @@ class GraphWork:
             return None
         value = record.json_object or {}
         pid = str(value.get("proposal_id"))
-        case = self._cases.get(self._waiting[pid]) if isinstance(pid, str) and pid in self._waiting else None
+        if not isinstance(pid, str):
+            return None
+        case = self._cases.get(self._waiting[pid]) if pid in self._waiting else None
         if case is None or pid in case.answers or value.get("status") == "unknown":
             return None
         if record.ce_type == names.DENIAL_V1:
