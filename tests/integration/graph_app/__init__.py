@@ -1,0 +1,1 @@
+"""An app whose only agent is a graph: alarms in, restarts proposed."""
