@@ -36,7 +36,7 @@ class AuditStore:
     """Implements `ports.Sink`: exact bytes, an index of them, and the positions, in one transaction a batch.
 
     `log_identity` names the log that it is a view of. A file that is a view of another log, or of another
-    schema, is emptied and filled anew; `rebuilt` says why, and `notes` keeps the sentence. One thread.
+    schema, is emptied and filled anew; `rebuilt` says why, and `notes` keeps the sentence. One thread at a time.
     Raises `AuditStoreUnavailable` where the disk is full or another process holds the file.
     """
 
@@ -47,7 +47,7 @@ class AuditStore:
         self.rebuilt = ""
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._guarded():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA cache_size = -65536")
