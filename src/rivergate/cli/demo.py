@@ -112,7 +112,7 @@ def _to_the_end(options: RunOptions, script: Script) -> Report:
 
 def _live(options: RunOptions, script: Script) -> None:
     from rivergate.demos.shuttle.live import show_live
-    from rivergate.demos.shuttle.play import start_feeder
+    from rivergate.demos.shuttle.play import first_number, start_feeder
 
     console = Console()
     ended = threading.Event()
@@ -121,7 +121,7 @@ def _live(options: RunOptions, script: Script) -> None:
     with contextlib.ExitStack() as stack:
         with starting_progress(console) as tell:
             session = stack.enter_context(running(options, tell))
-        feeder = start_feeder(session, script)
+        feeder = start_feeder(session, script, first_number(session))
         stack.callback(feeder.stop)
         show_live(session, feeder, console, ended)
         console.print("draining …", style="dim")

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from rivergate.demos.shuttle.reviewer import NAME, ScriptedReviewer, answer_to, decision_for
+from rivergate.demos.shuttle.telemetry import READINGS, ShuttleTelemetry, Truths
 
-TRUTHS = [True, False]
+TRUTHS = Truths([True, False] * 4)
 SHORT = {"opened_at": "2026-01-01T00:00:00.000000Z", "expires_at": "2026-01-01T00:00:08.000000Z"}
 LONG = SHORT | {"expires_at": "2026-01-01T00:05:00.000000Z"}
 
@@ -38,6 +39,13 @@ def test_the_same_answer_is_the_same_decision() -> None:
     first, again = (decision_for(review(), "approve", "") for _ in range(2))
     assert first == again
     assert first["decision_id"] != decision_for(review(revision=1), "approve", "")["decision_id"]
+
+
+def test_the_truths_begin_again_with_the_telemetry() -> None:
+    """Reading numbers go on for ever, the data's rows don't; the constant is how many there are."""
+    rows = sum(1 for _ in ShuttleTelemetry())
+    assert rows == READINGS
+    assert Truths([True, False])[READINGS] is True
 
 
 class Service:

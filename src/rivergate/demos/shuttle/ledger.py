@@ -22,10 +22,10 @@ class Ledger:
     """Filled record by record, in any order of partitions. Keeps ids and offsets, not records.
 
     `events` has each event id with its positions; `labels` the event id of each label. Dicts from proposal id
-    have a list each, so that what stands on the log twice shows.
+    have a list each, so that what stands on the log twice shows. The pace is that of events since `since_ms`.
     """
 
-    def __init__(self, app: str, telemetry: str, agent: str) -> None:
+    def __init__(self, app: str, telemetry: str, agent: str, since_ms: int = 0) -> None:
         self.telemetry = telemetry
         self.agent_stage = names.agent_stage(agent)
         self.reads = {
@@ -49,6 +49,8 @@ class Ledger:
         self.claimed: Counter[tuple[str, str]] = Counter()
         self.written: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.written_twice = 0
+        self.since_ms = since_ms
+        self.recent_events = 0
         self.first_event_ms = 0
         self.last_commit_ms = 0
         self._spans_topic = names.topic(app, names.OTLP_SPANS)
@@ -93,8 +95,9 @@ class Ledger:
 
     def _event(self, record: Record) -> None:
         self.events[record.event_id].append((record.partition, record.offset))
-        if not self.first_event_ms or record.timestamp_ms < self.first_event_ms:
-            self.first_event_ms = record.timestamp_ms
+        if record.timestamp_ms >= self.since_ms:
+            self.recent_events += 1
+            self.first_event_ms = min(self.first_event_ms or record.timestamp_ms, record.timestamp_ms)
 
     def _outcome(self, pid: str, value: dict[str, Any]) -> None:
         if value["status"] in FINAL:

@@ -38,10 +38,15 @@ class Script:
     seed: int
 
 
-def start_feeder(session: Session, script: Script) -> Background:
-    """Play telemetry and truths; numbers go on where an earlier run on these topics ended."""
+def first_number(session: Session) -> int:
+    """Number of the next reading: they go on where an earlier run on these topics ended, so that no id repeats."""
+    app = session.options.app
+    return records_on(session.bootstrap, Reading.topic_in(app.name), app.partitions)
+
+
+def start_feeder(session: Session, script: Script, start: int) -> Background:
+    """Play telemetry and truths from that reading on."""
     app, partitions = session.options.app.name, session.options.app.partitions
-    start = records_on(session.bootstrap, Reading.topic_in(app), partitions)
     plan = Plan(script.seed, partitions, start, script.events)
     feeder = Feeder(Producer(dict(producer_settings(session.bootstrap))), app, partitions, script.rate)
     return Background("feeder", lambda stop: feeder.run(plan.steps(ShuttleTelemetry()), stop)).start()
@@ -53,8 +58,9 @@ def play_to_the_end(session: Session, script: Script, tell: Tell, began: float) 
     Raises `RivergateError` where the run stalls.
     """
     tell(f"playing {script.events} readings")
-    feeder = start_feeder(session, script)
-    reviewer = ScriptedReviewer(session.data.token_file, truths(script.events))
+    start, since_ms = first_number(session), time.time_ns() // 1_000_000
+    reviewer = ScriptedReviewer(session.data.token_file, truths(start + script.events))
+    feeder = start_feeder(session, script, start)
     reviewing = Background("reviewer", reviewer.run).start()
     try:
         _wait_until_settled(session, feeder, tell)
@@ -69,7 +75,11 @@ def play_to_the_end(session: Session, script: Script, tell: Tell, began: float) 
     tell("counting from the topics")
     broker = session.options.bootstrap or "local Apache Kafka"
     return report(
-        _counted(session), replayed, host=session.options.host, broker=broker, seconds=time.monotonic() - began
+        _counted(session, since_ms),
+        replayed,
+        host=session.options.host,
+        broker=broker,
+        seconds=time.monotonic() - began,
     )
 
 
@@ -101,9 +111,9 @@ def _wait_until_settled(session: Session, feeder: Background, tell: Tell) -> Non
         reader.close()
 
 
-def _counted(session: Session) -> Ledger:
+def _counted(session: Session, since_ms: int) -> Ledger:
     """A fresh ledger, read from the beginning of every topic to its end."""
-    ledger = _ledger(session)
+    ledger = _ledger(session, since_ms)
     reader = TopicReader(session.bootstrap, app_topics(session.bootstrap, session.options.app.name))
     try:
         reader.read_to_end(ledger.add)
@@ -112,6 +122,6 @@ def _counted(session: Session) -> Ledger:
     return ledger
 
 
-def _ledger(session: Session) -> Ledger:
+def _ledger(session: Session, since_ms: int = 0) -> Ledger:
     app = session.options.app.name
-    return Ledger(app, Reading.topic_in(app), ShuttleWatcher.name)
+    return Ledger(app, Reading.topic_in(app), ShuttleWatcher.name, since_ms)

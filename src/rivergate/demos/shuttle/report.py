@@ -170,7 +170,7 @@ def report(ledger: Ledger, replayed: Replayed, *, host: str, broker: str, second
         "actions_without_trace": len(ledger.actions.keys() - ledger.judged),
         "lost": sum(lost.values()),
         "doubled": sum(doubled.values()),
-        "events_per_s": round(events / took_s, 1) if took_s > 0 else 0.0,
+        "events_per_s": round(ledger.recent_events / took_s, 1) if took_s > 0 else 0.0,
         "seconds": round(seconds, 1),
         "replayed_shards": replayed.shards,
         "replay_identical": replayed.identical,

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from rivergate.demos.shuttle.plan import SOURCE
+from rivergate.demos.shuttle.telemetry import Truths
 from rivergate.domain.clock import SECOND, parse_rfc3339
 
 NAME = "scripted-reviewer"
@@ -26,13 +26,13 @@ LEFT_ALONE = 4
 """Of the reviews with a short deadline, one in so many is left alone."""
 
 
-def answer_to(review: dict[str, Any], truths: Sequence[bool]) -> tuple[str, str] | None:
+def answer_to(review: dict[str, Any], truths: Truths) -> tuple[str, str] | None:
     """(verdict, note) for a review as the API shows it, or None to leave it alone. Deterministic."""
     if _is_short(review) and int(review["proposal_id"][:4], 16) % LEFT_ALONE == 0:
         return None
     number = int(str(review["event_id"]).removeprefix(f"{SOURCE}#reading-"))
     machine = review["arguments"].get("machine", "the machine")
-    if truths[number % len(truths)]:
+    if truths[number]:
         return "approve", f"{NAME}: went to {machine}, it is in trouble"
     return "deny", f"{NAME}: went to {machine}, nothing is wrong with it"
 
@@ -54,7 +54,7 @@ class ScriptedReviewer:
     with the next poll, since the review is then still open.
     """
 
-    def __init__(self, token_file: Path, truths: Sequence[bool], http: httpx.Client | None = None) -> None:
+    def __init__(self, token_file: Path, truths: Truths, http: httpx.Client | None = None) -> None:
         self._token_file = token_file
         self._truths = truths
         self._http = http or httpx.Client(timeout=20.0)

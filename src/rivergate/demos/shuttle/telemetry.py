@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+READINGS = 49_097
 
 
 class ShuttleTelemetry:
@@ -17,6 +19,16 @@ class ShuttleTelemetry:
             yield sensors, bool(anomalous)
 
 
-def truths(count: int) -> list[bool]:
-    """Whether each of the first `count` readings was anomalous; the telemetry begins again at its end."""
-    return [anomalous for _, anomalous in itertools.islice(itertools.cycle(ShuttleTelemetry()), count)]
+def truths(count: int) -> Truths:
+    """What the first `count` readings were; the telemetry begins again at its end, and so do the truths."""
+    return Truths([anomalous for _, anomalous in itertools.islice(ShuttleTelemetry(), min(count, READINGS))])
+
+
+class Truths:
+    """Whether a reading was anomalous, by its number."""
+
+    def __init__(self, known: Sequence[bool]) -> None:
+        self._known = known
+
+    def __getitem__(self, number: int) -> bool:
+        return self._known[number % READINGS]
