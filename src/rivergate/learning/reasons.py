@@ -48,7 +48,7 @@ def linear_contributions(model: Pipeline, features: Features) -> list[Reason]:
         if name in weights
     ]
     if last.intercept:
-        reasons.append(Reason(text="intercept", contribution=float(last.intercept)))
+        reasons.append(Reason(feature="intercept", contribution=float(last.intercept)))
     return _sorted(reasons)
 
 
