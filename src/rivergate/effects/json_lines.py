@@ -69,12 +69,23 @@ class JsonLines:
     @contextmanager
     def _locked(self) -> Iterator[IO[bytes]]:
         try:
-            f = self._path.open("r+b" if self._path.exists() else "a+b")
+            if not self._path.exists():
+                self._create()
+            f = self._path.open("r+b")
         except OSError as e:
             raise RivergateError(f"can't be opened: {e.strerror}", where=str(self._path)) from e
         with f:
             fcntl.flock(f, fcntl.LOCK_EX)
             yield f
+
+    def _create(self) -> None:
+        """Make the file, so that its name survives a power cut too; whoever else makes it meanwhile is fine."""
+        self._path.touch()
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _catch_up(self, f: IO[bytes]) -> None:
         """Learn the keys that others have written, cut a torn last line off, and stand at the end."""
@@ -92,7 +103,9 @@ class JsonLines:
                 self._written.add(orjson.loads(line)["proposal_id"])
             except (ValueError, KeyError, TypeError) as e:
                 raise RivergateError(
-                    f"line {line[:60]!r} isn't one of ours", where=str(self._path), remedy="move the file away or mend it"
+                    f"line {line[:60]!r} isn't one of ours",
+                    where=str(self._path),
+                    remedy="move the file away or mend it",
                 ) from e
         f.truncate(whole)
         f.seek(whole)

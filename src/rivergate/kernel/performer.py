@@ -82,6 +82,7 @@ class Performer:
         self._attempted = self._draft({})
         self._deeds = Deeds(spec.name, THREADS)
         self._holding_back = False
+        self._draining = False
         self._rebuilds: deque[float] = deque()
 
     def open(self) -> None:
@@ -100,7 +101,8 @@ class Performer:
         return True
 
     def drain(self) -> None:
-        """Do what an intent was committed for, and commit what came of it."""
+        """Do what an intent was committed for, and commit what came of it; read nothing more."""
+        self._draining = True
         while self._deeds.in_flight:
             results = self._deeds.take(self._limits.wait_s)
             if results:
@@ -193,7 +195,8 @@ class Performer:
         refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
         self._open = draft.open
         for deed in draft.planned:
-            self._deeds.start(deed)
+            if not (self._draining and deed.repeatable):
+                self._deeds.start(deed)
 
     def _draft(self, still_open: Open) -> Draft:
         clock = max(self.standing.clock, self._tools.clock())

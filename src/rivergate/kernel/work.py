@@ -18,13 +18,15 @@ class Deed:
     Deeds with the same `order_key` are done one after the other, in the order in which they were planned: the
     next begins when the record of the one before it is finished, further attempts included. None asks for no
     order. `do` runs in a thread of its own, after the commit that holds the intent, and must not raise; what it
-    returns is given to `Work.finish`. `subject` is the work's own.
+    returns is given to `Work.finish`. `subject` is the work's own. A `repeatable` one has no intent behind it: a
+    drain leaves it to the next owner.
     """
 
     position: Position
     order_key: bytes | None
     do: Callable[[], Any]
     subject: Any = None
+    repeatable: bool = False
 
 
 class Waits(Enum):

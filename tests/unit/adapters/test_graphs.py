@@ -219,6 +219,33 @@ def test_a_graph_agent_says_what_it_reads_like_an_agent() -> None:
         GraphAgent("t", build, lambda: None, consumes=[Alarm], proposes=[Alarm], prompt=lambda e: e)  # type: ignore[list-item]
 
 
+def test_a_drain_leaves_what_is_open_to_the_next_owner() -> None:
+    """It awaits the run in flight and commits what it got to, but begins no other."""
+    world = GraphWorld()
+    world.alarm("press-1")
+    first = world.performer()
+    first.step()
+    first.drain()
+    first.close()
+    assert [v["what"] for v in world.values("responses")] == ["model"]
+    assert world.journal()[-1].open == (("alarms", 0, 0),)
+    second = world.performer()
+    run_until(second, lambda: waits(world))
+    assert len(world.asked) == 1
+
+
+def test_garbage_among_the_answers_is_nobodys_answer() -> None:
+    """It is read over."""
+    world = GraphWorld()
+    world.alarm("press-1")
+    performer = world.performer()
+    run_until(performer, lambda: waits(world))
+    world.broker.append("plant.outcomes", 0, b"[1", headers=[("ce_type", b"rivergate.outcome.v1")])
+    world.broker.append("plant.denials", 0, b"[1]", headers=[("ce_type", b"rivergate.denial.v1")])
+    world.answer(world.values("proposals")[0]["proposal_id"])
+    run_until(performer, lambda: bool(world.results()))
+
+
 def build_parallel(model: Any, tools: Any) -> Any:
     """Three branches at once, each of which calls the tool twice in one step; then a join."""
     (tool,) = tools

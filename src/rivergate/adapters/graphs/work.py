@@ -172,7 +172,7 @@ class GraphWork:
     def _deed(self, case: Case, delay_s: float = 0.0) -> Deed:
         case.running, case.woken = True, False
         run = Run(dict(case.given), dict(case.answers), time.time_ns)
-        return Deed(case.record.position, None, partial(self._run, case.event, run, delay_s))
+        return Deed(case.record.position, None, partial(self._run, case.event, run, delay_s), repeatable=True)
 
     def _run(self, event: Event, run: Run, delay_s: float) -> Ended:
         """In a thread of its own: one run of the graph, as far as it gets."""
@@ -192,6 +192,15 @@ class GraphWork:
             CURRENT.reset(token)
         final = plain(result)
         return Ended(tuple(run.steps), result=final if isinstance(final, dict) else {"value": final})
+
+
+def _object_in(record: Record) -> dict[str, Any]:
+    """The record's JSON object; empty for what is none, which others wrote and others have to mend."""
+    try:
+        value = orjson.loads(record.value or b"")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def built(agent: GraphAgent) -> Any:
