@@ -33,6 +33,7 @@ demo = typer.Typer(no_args_is_help=True, help="Complete applications on real dat
 LIVE_RATE = 300.0
 FAST_RATE = 1000.0
 ENOUGH = 5000
+AHEAD = 400
 
 
 @demo.callback()
@@ -75,7 +76,7 @@ def shuttle(
 
     ref = AppRef(REFERENCE, app or "shuttle", partitions or 4)
     if leave:
-        script = Script(events or ENOUGH, FAST_RATE if rate is None else rate, seed)
+        script = Script(events or ENOUGH, FAST_RATE if rate is None else rate, seed, AHEAD)
     else:
         script = Script(events or 0, LIVE_RATE if rate is None else rate, seed)
     with _folder(ref.name, data_dir, bootstrap, keep=not leave) as folder:

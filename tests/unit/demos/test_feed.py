@@ -78,7 +78,7 @@ def feed(producer: FakeProducer, rate: float = 0.0, count: int = 300) -> tuple[F
     """Play a plan with this producer."""
     stop = Stop()
     steps = list(Plan(1, 4, 0, count).steps(ROWS))
-    feeder = Feeder(cast("Any", producer), "plant", 4, rate, lambda: stop.now)
+    feeder = Feeder(cast("Any", producer), "plant", 4, rate, clock=lambda: stop.now)
     feeder.run(steps, stop)
     return feeder, stop, steps
 
@@ -119,6 +119,21 @@ def test_readings_come_at_the_rate() -> None:
     assert stop.now == pytest.approx(3.0, abs=0.1)
 
 
+def test_it_waits_until_it_may_go_on() -> None:
+    """Where too much lies unread it waits, asking again and again."""
+    producer, stop = FakeProducer(), Stop()
+    asked: list[int] = []
+
+    def may_go_on(told: int) -> bool:
+        asked.append(told)
+        return len(asked) % 3 == 0
+
+    feeder = Feeder(cast("Any", producer), "plant", 4, 0.0, may_go_on=may_go_on)
+    feeder.run(Plan(1, 4, 0, 2).steps(ROWS), stop)
+    assert asked == [0, 0, 0, 1, 1, 1]
+    assert (feeder.told, stop.waits) == (2, 4)
+
+
 def test_it_stops_when_it_is_told_to() -> None:
     """Nothing more is written after that."""
     producer = FakeProducer()
@@ -135,7 +150,7 @@ def test_a_broker_that_takes_nothing_is_said() -> None:
     with pytest.raises(BrokerUnavailable, match="didn't take"):
         Feeder(cast("Any", producer), "plant", 4, 0.0).run(readings, Stop())
     times = iter(range(0, 10_000, int(DELIVERY_S)))
-    feeder = Feeder(cast("Any", producer), "plant", 4, 0.0, lambda: next(times))
+    feeder = Feeder(cast("Any", producer), "plant", 4, 0.0, clock=lambda: next(times))
     with pytest.raises(BrokerUnavailable, match="didn't take"):
         feeder.run([Truth(0, "press-01", value=True)], Stop())
 

@@ -28,7 +28,8 @@ DELIVERY_S = 30.0
 class Feeder:
     """Writes readings and labels. A label needs the offset of its event, so it waits for that delivery.
 
-    `rate` is in readings a second, 0 for as fast as it goes. One thread.
+    `rate` is in readings a second, 0 for as fast as it goes. `may_go_on(told)` is asked before each reading and says
+    whether so many told readings aren't too many. One thread.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class Feeder:
         app: str,
         partitions: int,
         rate: float,
+        *,
+        may_go_on: Callable[[int], bool] = lambda _: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._producer = producer
@@ -44,6 +47,7 @@ class Feeder:
         self._labels = names.topic(app, names.LABELS)
         self._partitions = partitions
         self._rate = rate
+        self._may_go_on = may_go_on
         self._clock = clock
         self._offsets: dict[int, int] = {}
         self.told = 0
@@ -63,6 +67,9 @@ class Feeder:
             raise _undelivered()
 
     def _keep_pace(self, began: float, stop: threading.Event) -> None:
+        while not self._may_go_on(self.told) and not stop.is_set():
+            self._producer.poll(0)
+            stop.wait(TICK_S)
         if not self._rate:
             return
         ahead = self.told / self._rate - (self._clock() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from confluent_kafka import Producer
 from rivergate.demos.shuttle.background import Background
 from rivergate.demos.shuttle.events import Reading
 from rivergate.demos.shuttle.feed import Feeder
+from rivergate.demos.shuttle.follower import Follower
 from rivergate.demos.shuttle.ledger import Ledger
 from rivergate.demos.shuttle.plan import Plan
 from rivergate.demos.shuttle.report import Replayed, Report, losses, report
@@ -31,11 +33,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is played: readings (0 for endless), at which rate a second (0 for as fast as it goes), from which seed."""
+    """What is played: readings (0 for endless), at which rate a second (0 for as fast as it goes), from which seed.
+
+    `ahead` is how many readings may lie before the agents unread, 0 for any number. A script that ran on while an
+    agent is away would have it read thousands of readings before the first of their labels.
+    """
 
     events: int
     rate: float
     seed: int
+    ahead: int = 0
 
 
 def first_number(session: Session) -> int:
@@ -48,8 +55,19 @@ def start_feeder(session: Session, script: Script, start: int) -> Background:
     """Play telemetry and truths from that reading on."""
     app, partitions = session.options.app.name, session.options.app.partitions
     plan = Plan(script.seed, partitions, start, script.events)
-    feeder = Feeder(Producer(dict(producer_settings(session.bootstrap))), app, partitions, script.rate)
-    return Background("feeder", lambda stop: feeder.run(plan.steps(ShuttleTelemetry()), stop)).start()
+
+    def feed(stop: threading.Event) -> None:
+        producer = Producer(dict(producer_settings(session.bootstrap)))
+        follower = Follower(session.bootstrap, app, start, script.ahead) if script.ahead else None
+        try:
+            may_go_on = follower.may_go_on if follower else lambda _: True
+            feeder = Feeder(producer, app, partitions, script.rate, may_go_on=may_go_on)
+            feeder.run(plan.steps(ShuttleTelemetry()), stop)
+        finally:
+            if follower:
+                follower.close()
+
+    return Background("feeder", feed).start()
 
 
 def play_to_the_end(session: Session, script: Script, tell: Tell, began: float) -> Report:

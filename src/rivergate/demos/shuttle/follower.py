@@ -1,0 +1,42 @@
+"""Follows how far the agents have read, so that the script doesn't run away from them."""
+
+from __future__ import annotations
+
+import orjson
+
+from rivergate.demos.shuttle.events import Reading
+from rivergate.demos.shuttle.topic_reader import TopicReader
+from rivergate.demos.shuttle.watcher import ShuttleWatcher
+from rivergate.domain import names
+from rivergate.domain.record import Record
+
+
+class Follower:
+    """Reads the agent's journal. Telemetry is written without transactions, so its offsets count its readings."""
+
+    def __init__(self, bootstrap: str, app: str, start: int, ahead: int) -> None:
+        self._telemetry = Reading.topic_in(app)
+        self._start = start
+        self._ahead = ahead
+        self._read: dict[int, int] = {}
+        self._reader = TopicReader(bootstrap, [names.journal_topic(app, names.agent_stage(ShuttleWatcher.name))])
+
+    def may_go_on(self, told: int) -> bool:
+        """Whether fewer than `ahead` readings lie unread once so many were told. Looks only where that isn't known."""
+        if self._start + told - self._total < self._ahead:
+            return True
+        self._reader.poll(self._take, 0.0)
+        return self._start + told - self._total < self._ahead
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._reader.close()
+
+    @property
+    def _total(self) -> int:
+        return sum(self._read.values())
+
+    def _take(self, record: Record) -> None:
+        for topic, partition, _, end in orjson.loads(record.value or b"{}")["ranges"]:
+            if topic == self._telemetry:
+                self._read[partition] = max(end, self._read.get(partition, 0))
