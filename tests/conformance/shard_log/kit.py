@@ -21,6 +21,8 @@ class Logs:
     reader: Callable[[], LogReader]
     tail: Callable[[], Tail]
     send: Callable[[str, int, bytes, Headers], None]
+    arrived: Callable[[str], int]
+    """How many records the log has of a topic's partition 0, committed or not."""
 
     @property
     def source(self) -> str:
@@ -40,12 +42,13 @@ def in_memory(spec: ShardSpec) -> Logs:
         broker.reader,
         broker.tail,
         lambda topic, partition, value, headers: (broker.append(topic, partition, value, headers=headers), None)[1],
+        lambda topic: broker.watermarks((topic, 0))[1],
     )
 
 
 def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
     """Kafka."""
-    from confluent_kafka import Producer
+    from confluent_kafka import Consumer, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 
     from rivergate.adapters.kafka_log import KafkaShardLog
@@ -62,6 +65,9 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
     for future in admin.create_topics(wanted).values():
         future.result()
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+    looking = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": f"{spec.app}.look", "isolation.level": "read_uncommitted"}
+    )
     opened: list[ShardLog | LogReader | Tail] = []
 
     def send(topic: str, partition: int, value: bytes, headers: Headers) -> None:
@@ -78,6 +84,7 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
         lambda: keep(KafkaReader(bootstrap, f"{spec.app}.reader")),
         lambda: keep(KafkaTail(bootstrap, f"{spec.app}.tail")),
         send,
+        lambda topic: int(looking.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1]),
     )
-    for made in opened:
+    for made in (*opened, looking):
         made.close()

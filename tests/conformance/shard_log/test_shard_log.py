@@ -133,7 +133,9 @@ def test_an_open_transaction_holds_readers_back(logs: Logs) -> None:
     """Committed data end before the first open record, whatever stands behind it."""
     log = opened(logs)
     write(log, logs, b"pending")
-    log.send_offsets({(logs.source, 0): 0}, "")
+    deadline = time.monotonic() + WAIT_S
+    while not logs.arrived(logs.target):
+        assert time.monotonic() < deadline, "the write never arrived"
     tail = logs.tail()
     tail.seek({(logs.target, 0): 0})
     logs.send(logs.target, 0, b"outside", [])

@@ -244,6 +244,7 @@ def test_garbage_among_the_answers_is_nobodys_answer() -> None:
     world.broker.append("plant.denials", 0, b"[1]", headers=[("ce_type", b"rivergate.denial.v1")])
     world.answer(world.values("proposals")[0]["proposal_id"])
     run_until(performer, lambda: bool(world.results()))
+    assert "restarted" in world.results()[0]
 
 
 def build_parallel(model: Any, tools: Any) -> Any:
