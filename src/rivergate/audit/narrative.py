@@ -151,7 +151,7 @@ def _people(e: Explanation) -> list[Words]:
 
 def _quorum(r: ReviewPart) -> str:
     people = "one person" if r.quorum == 1 else f"{r.quorum} people"
-    return f"{people} ({r.tier})" if r.tier else people
+    return f"{people} (tier {r.tier})" if r.tier else people
 
 
 def _decision(d: DecisionPart, r: ReviewPart) -> list[Words]:
@@ -182,6 +182,8 @@ def _answer(d: DecisionPart) -> Words:
 
 
 def _action(e: Explanation) -> list[Words]:
+    if e.denial is not None and e.review is not None and e.denial.reason == e.review.reason != "":
+        return []  # the people's chapter has said it
     if e.denial is not None:
         if e.review is None or e.denial.policy_digest == (e.verdict.policy_digest if e.verdict else ""):
             return (
@@ -197,7 +199,8 @@ def _action(e: Explanation) -> list[Words]:
         return []
     words: Words = [("The action is bound to its exact arguments by digest ", ""), (short(a.digest), "value")]
     if a.modified:
-        words += [(", which the gate or a reviewer changed to ", "wait"), (fields_text(a.arguments), "quote")]
+        who = "the gate" if a.verdict == "modify" else "the review"
+        words += [("; ", ""), (f"{who} changed them", "wait"), (" to ", ""), (fields_text(a.arguments), "quote")]
     words.append((".", ""))
     sentences = [words]
     if e.verdict and e.review and a.policy_digest != e.verdict.policy_digest:
@@ -254,5 +257,9 @@ def _later(start: str, at: str) -> str:
 def contributions(e: Explanation) -> Sequence[tuple[str, str, float]]:
     """(feature, value, contribution) of the agent's reasons, the weightiest first."""
     reasons = e.agent.reasons if e.agent else ()
-    found = [(r.feature, value_text(r.value), r.contribution) for r in reasons if r.contribution is not None]
+    found = [
+        (r.feature, "" if r.value is None else value_text(r.value), r.contribution)
+        for r in reasons
+        if r.contribution is not None
+    ]
     return sorted(found, key=lambda x: -abs(x[2]))

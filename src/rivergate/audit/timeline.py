@@ -12,7 +12,7 @@ from rivergate.domain import names
 _SAID: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     names.PROPOSAL_V1: ("", lambda v: f"proposed {v.get('kind', '')}"),
     names.WITHDRAWAL_V1: ("", lambda _: "withdrawn"),
-    names.REVIEW_OPENED_V1: ("gate", lambda v: f"review opened for {v.get('tier', 'people')}"),
+    names.REVIEW_OPENED_V1: ("gate", lambda v: f"review opened, tier {v.get('tier')}"),
     names.REVIEW_AMENDED_V1: ("gate", lambda v: f"review revision {v.get('revision')}: {v.get('because')}"),
     names.DECISION_V1: ("", lambda v: f"decided: {v.get('verdict')}"),
     names.DECISION_JUDGED_V1: ("gate", lambda v: f"decision {v.get('result')}"),

@@ -87,7 +87,7 @@ class TimeScale:
         edges = sorted({at for s in spans for at in (s.start_ns, max(s.start_ns, s.end_ns))})
         self.start, self.end = edges[0], edges[-1]
         pieces = list(pairwise(edges))
-        quiet = _quiet(pieces, max(1, width // (4 * self.BREAK)))
+        quiet = _quiet(pieces, max(2, width // (4 * self.BREAK)))
         busy = sum(b - a for a, b in pieces if (a, b) not in quiet) or 1
         room = max(1, width - self.BREAK * len(quiet))
         self.width = width

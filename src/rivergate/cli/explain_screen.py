@@ -38,7 +38,8 @@ def explanation_screen(e: Explanation, width: int) -> RenderableType:
     story.add_column(width=7, style="dim", no_wrap=True)
     story.add_column(width=width - 9)
     for heading, sentences in narrative(e):
-        body: list[RenderableType] = [Text(" ").join(map(styled, sentences))]
+        apart = "\n" if heading == "gate" else " "  # a line for each rule that spoke
+        body: list[RenderableType] = [Text(apart).join(map(styled, sentences))]
         if heading == "agent" and contributions(e):
             body.append(_reasons(e))
         story.add_row(heading, Group(*body))
@@ -81,7 +82,7 @@ def _timeline(e: Explanation, width: int) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right", style="cyan")
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=16)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=18)
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=24)
     table.width = width
     day = before = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -175,7 +175,7 @@ def _key_line(span: StoredSpan, named: Named) -> Text | None:
         place = f"{topic}/{partition}/{a.get('messaging.kafka.offset', '')}"
         words.append(Text.assemble(("read ", "dim"), safe(place, 120)))
     for key, label in _KEYS.items():
-        if key not in a or a[key] in ("", [], None) or (key == "rivergate.cause" and a[key] == topic):
+        if key not in a or a[key] in ("", [], None) or (key == "rivergate.cause" and a[key] in {"event", topic}):
             continue
         shown = _value(key, a[key])
         style = _WORD_STYLES.get(shown, "") if not label else ""
@@ -207,16 +207,31 @@ def _breaks(scale: TimeScale) -> list[RenderableType]:
 
 
 def _batches(batches: Sequence[StoredSpan]) -> RenderableType:
-    table = Table.grid(padding=(0, _GAP, 0, 0))
-    table.add_row(Text("COMMITTED IN", style="dim"), *(Text(t, style="dim") for t in ("", "", "TOOK", "TRACE")))
-    for s in batches:
-        commit = s.attributes.get("rivergate.commit", "")
-        count = s.attributes.get("messaging.batch.message_count")
-        table.add_row(
-            Text(safe(commit or s.stage, 60), style=style_of(s.stage)),
-            Text(safe(s.name, 60)),
-            Text("" if count is None else f"{count} records", style="dim"),
+    """The commits that this trace's spans were part of."""
+    rows = [
+        (
+            Text(safe(s.attributes.get("rivergate.commit") or s.name, 40), style=style_of(s.stage)),
+            Text(str(s.attributes.get("messaging.batch.message_count", ""))),
             Text(duration(s.duration_ns)),
             Text(short(s.trace_id), style="dim"),
+            Text(
+                safe(str(s.attributes.get("messaging.destination.name") or "a timer").replace(",", " "), 200),
+                style="dim",
+            ),
         )
+        for s in batches
+    ]
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    heads = ("COMMITTED IN", "RECORDS", "TOOK", "TRACE", "READ")
+    for n, head in enumerate(heads):
+        justify: JustifyMethod = "right" if head in {"RECORDS", "TOOK"} else "left"
+        if head == "READ":
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        else:
+            table.add_column(
+                no_wrap=True, justify=justify, min_width=max(len(head), *(row[n].cell_len for row in rows))
+            )
+    table.add_row(*(Text(t, style="dim") for t in heads))
+    for row in rows:
+        table.add_row(*row)
     return table

@@ -165,7 +165,11 @@ class Proposed:
             span.start_ns - 900_000,
             span.end_ns + 1_400_000,
             kind=CONSUMER,
-            attributes={"rivergate.commit": f"{stage}/3/7", "messaging.batch.message_count": 412},
+            attributes={
+                "rivergate.commit": f"{stage}/3/7",
+                "messaging.batch.message_count": 412,
+                "messaging.destination.name": "telemetry",
+            },
             links=[(span.trace_id, span.span_id)],
         )
         self.story.spans(stage, span, batch)

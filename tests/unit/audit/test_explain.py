@@ -92,7 +92,7 @@ def test_the_narrative_reads_as_sentences() -> None:
     [
         (lambda p: p.propose(), "proposed", "The gate has said nothing yet."),
         (lambda p: p.propose().deny(), "denied", "Rule never-at-night says deny, since event_hour = 3."),
-        (lambda p: p.propose().review(), "waiting", "It waits for one person (operator), until"),
+        (lambda p: p.propose().review(), "waiting", "It waits for one person (tier operator), until"),
         (lambda p: p.propose().allow(), "allowed", "Effects haven't begun yet."),
         (lambda p: p.propose().review().settle("expired"), "expired", "Nobody decided."),
         (
