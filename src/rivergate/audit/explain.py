@@ -23,7 +23,7 @@ from rivergate.audit.explanation import (
     VerdictPart,
 )
 from rivergate.audit.findings import findings_of
-from rivergate.audit.ports import FetchRecord
+from rivergate.audit.ports import AuditReader, FetchRecord
 from rivergate.audit.stored import StoredRecord
 from rivergate.audit.timeline import timeline_of
 from rivergate.domain import names
@@ -51,8 +51,17 @@ class _Told:
         return found[0] if found else None
 
 
+def evidence(reader: AuditReader, proposal_id: str) -> Sequence[StoredRecord]:
+    """The records of a proposal, and the labels of its event that name no proposal, in order of time."""
+    records = reader.records_of(proposal_id)
+    event_id = next((r.event_id for r in records if r.event_id), "")
+    about = reader.records_about(event_id) if event_id else _NO_RECORDS
+    labels = [r for r in about if r.ce_type == names.LABEL_V1 and not r.proposal_id]
+    return sorted([*records, *labels], key=lambda r: r.ce_time)
+
+
 def explain(proposal_id: str, records: Sequence[StoredRecord], fetch: FetchRecord | None = None) -> Explanation:
-    """What the records (of `AuditReader.records_of`) say. `fetch` reads the event's own record, if the log is at hand."""
+    """What the records (of `evidence`) say. `fetch` reads the event's own record, if the log is at hand."""
     told = _Told(records)
     basis = _basis(told)
     parents = (parse_traceparent(r.traceparent.encode()) for r in records)

@@ -241,17 +241,18 @@ def _outcome(x: EffectPart, allowed_at: str) -> Words:
 
 
 def _labels(e: Explanation) -> list[Words]:
-    start = e.event.at or (e.agent.at if e.agent else "")
+    spoke = e.agent.at if e.agent else ""
     sentences: list[Words] = []
     for label in e.labels:
-        words: Words = [(_later(start, label.at), ""), ("the truth was learnt from the ", ""), (label.source, "name")]
+        if label.at < spoke:  # labels may come early; text order of these times is time order
+            words: Words = [("The truth was on the log ", ""), (between(label.at, spoke), "value")]
+            words += [(" before the agent spoke, from the ", ""), (label.source, "name")]
+        else:
+            took = between(spoke, label.at)
+            words = [(f"{took} later " if took else "Later ", ""), ("the truth was learnt from the ", "")]
+            words.append((label.source, "name"))
         sentences.append([*words, (": ", ""), (value_text(label.value), "value"), (".", "")])
     return sentences
-
-
-def _later(start: str, at: str) -> str:
-    took = between(start, at)
-    return f"{took} later " if took else "Later "
 
 
 def contributions(e: Explanation) -> Sequence[tuple[str, str, float]]:

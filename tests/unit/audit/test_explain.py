@@ -131,6 +131,18 @@ def test_a_rejected_review_says_who_and_why() -> None:
     assert "So it was denied: review rejected." in text(e)
 
 
+def test_a_label_may_come_before_the_proposal() -> None:
+    """Truth that was on the log before the agent spoke is told so, not as learnt later."""
+    story = Story()
+    p = Proposed(story, 7)
+    p.label(value=False, source="topic")
+    story.pass_time(2)
+    p.propose()
+    assert "The truth was on the log 2 s before the agent spoke, from the topic: false." in text(
+        explain(p.id, records_of(story, p.id))
+    )
+
+
 def test_contributions_come_weightiest_first() -> None:
     """Reasons with contributions are sorted by weight, whatever their sign."""
     assert [f for f, _, _ in contributions(told(approved))] == ["s9", "s1"]

@@ -129,6 +129,18 @@ def test_explain_tells_the_story(world: World) -> None:
         assert part in out
 
 
+def test_a_label_from_a_topic_is_learnt_too(world: World) -> None:
+    """Late truth that names the event and no proposal belongs to the story; another proposal's doesn't."""
+    world.story.pass_time(60)
+    label = {"event_id": world.failed.event_id, "event": world.failed.place, "value": "worn", "source": "topic"}
+    last = (world.failed.trace_id, world.failed.last)
+    world.story.record("labels", "rivergate.label.v1", "gate", label, last)
+    world.story.record("labels", "rivergate.label.v1", "gate", label | {"proposal_id": "ab" * 16, "value": "odd"}, last)
+    world.store(world.folder / APP, APP)
+    found = json.loads(world.run("explain", world.failed.id, "--json").output)
+    assert [(x["value"], x["source"]) for x in found["labels"]] == [("worn", "topic")]
+
+
 def test_explain_as_json(world: World) -> None:
     """A program gets the explanation's fields."""
     found = json.loads(world.run("explain", world.failed.event_id, "--json").output)
