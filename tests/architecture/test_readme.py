@@ -68,10 +68,9 @@ def load_block(page: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guides/first-agent.md"])
-def test_the_agent_of_a_page_learns_and_proposes(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_of_the_readme_learns_and_proposes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is printed runs as it stands: taught that heat means trouble, it proposes to inspect."""
-    shown = load_block(ROOT / page, monkeypatch)
+    shown = load_block(ROOT / "README.md", monkeypatch)
     with AgentTest(shown.Watcher, restore=True) as t:
         for i in range(400):
             hot = i % 2 == 1
@@ -116,3 +115,10 @@ def test_planted_unknown_commands_are_named() -> None:
         "```console\n$ rivergate reviews list\n$ rivergate broker --prot 1  # x\n$ rivergate broker --port 1\n```\n"
     )
     assert unknown_commands(planted) == ["rivergate reviews list", "rivergate broker --prot 1: --prot"]
+
+
+def test_every_guide_and_decision_is_in_the_index() -> None:
+    """A page that nothing leads to is a page that nobody reads."""
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = [p.relative_to(ROOT / "docs").as_posix() for p in tracked_files() if p.is_relative_to(ROOT / "docs")]
+    assert [p for p in pages if p.endswith(".md") and p != "README.md" and f"({p})" not in index] == []
