@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-JOIN_S = 5.0
+JOIN_S = 2.0
 
 
 class Background:
@@ -29,9 +29,13 @@ class Background:
             raise self._error
         return not self._thread.is_alive()
 
+    def ask_to_stop(self) -> None:
+        """Ask it to stop."""
+        self._stop.set()
+
     def stop(self) -> None:
         """Ask it to stop and wait for it."""
-        self._stop.set()
+        self.ask_to_stop()
         self._thread.join(JOIN_S)
 
     def _run(self) -> None:

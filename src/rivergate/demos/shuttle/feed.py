@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TICK_S = 0.02
 DELIVERY_S = 30.0
+FLUSH_S = 1.0
 
 
 class Feeder:
@@ -62,8 +63,8 @@ class Feeder:
                 self._keep_pace(began, stop)
                 self._tell(step)
             else:
-                self._label(step)
-        if self._producer.flush(DELIVERY_S):
+                self._label(step, stop)
+        if self._producer.flush(FLUSH_S if stop.is_set() else DELIVERY_S) and not stop.is_set():
             raise _undelivered()
 
     def _keep_pace(self, began: float, stop: threading.Event) -> None:
@@ -88,10 +89,12 @@ class Feeder:
         )
         self.told += 1
 
-    def _label(self, step: Truth) -> None:
+    def _label(self, step: Truth, stop: threading.Event) -> None:
         deadline = self._clock() + DELIVERY_S
         while step.number not in self._offsets:
             self._producer.poll(0.05)
+            if stop.is_set():
+                return
             if self._clock() > deadline:
                 raise _undelivered()
         event = {

@@ -94,6 +94,7 @@ def show_live(session: Session, feeder: Background, console: Console, ended: thr
         else:
             _tell(session, feeder, console, ended, watching)
     finally:
+        feeder.ask_to_stop()
         watching.stop()
 
 
