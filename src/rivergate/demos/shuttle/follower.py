@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import orjson
 
 from rivergate.demos.shuttle.events import Reading
-from rivergate.demos.shuttle.topic_reader import TopicReader
 from rivergate.demos.shuttle.watcher import ShuttleWatcher
 from rivergate.domain import names
 from rivergate.domain.record import Record
 
 
+class Reader(Protocol):
+    """As much of `TopicReader` as the follower uses."""
+
+    def poll(self, take: Callable[[Record], object], wait_s: float) -> int:
+        """Give what is there to `take`."""
+
+    def close(self) -> None:
+        """Release the connections."""
+
+
 class Follower:
     """Reads the agent's journal. Telemetry is written without transactions, so its offsets count its readings."""
 
-    def __init__(self, bootstrap: str, app: str, start: int, ahead: int) -> None:
+    def __init__(self, reader: Reader, app: str, start: int, ahead: int) -> None:
         self._telemetry = Reading.topic_in(app)
         self._start = start
         self._ahead = ahead
         self._read: dict[int, int] = {}
-        self._reader = TopicReader(bootstrap, [names.journal_topic(app, names.agent_stage(ShuttleWatcher.name))])
+        self._reader = reader
+
+    @staticmethod
+    def topics(app: str) -> list[str]:
+        """What its reader has to read."""
+        return [names.journal_topic(app, names.agent_stage(ShuttleWatcher.name))]
 
     def may_go_on(self, told: int) -> bool:
         """Whether fewer than `ahead` readings lie unread once so many were told. Looks only where that isn't known."""

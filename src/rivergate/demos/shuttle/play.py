@@ -58,7 +58,10 @@ def start_feeder(session: Session, script: Script, start: int) -> Background:
 
     def feed(stop: threading.Event) -> None:
         producer = Producer(dict(producer_settings(session.bootstrap)))
-        follower = Follower(session.bootstrap, app, start, script.ahead) if script.ahead else None
+        follower = None
+        if script.ahead:
+            reader = TopicReader(session.bootstrap, Follower.topics(app))
+            follower = Follower(reader, app, start, script.ahead)
         try:
             may_go_on = follower.may_go_on if follower else lambda _: True
             feeder = Feeder(producer, app, partitions, script.rate, may_go_on=may_go_on)
