@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import transaction_error, translated
 from rivergate.adapters.kafka_tail import last_committed, poll_records
-from rivergate.domain.errors import Fenced, RivergateError, TransactionAborted
+from rivergate.adapters.watched import WatchedCaller
+from rivergate.domain.errors import CommitUnknown, Fenced, RivergateError, TransactionAborted
 from rivergate.domain.record import BY_KEY, Headers, Record
 from rivergate.domain.record import TopicPartition as Partition
 from rivergate.kernel.shard import ShardSpec
@@ -18,6 +20,7 @@ from rivergate.kernel.shard import ShardSpec
 INIT_S = 30.0
 COMMIT_S = 10.0
 METADATA_S = 15.0
+HANGS_S = COMMIT_S + 2.0  # librdkafka 2.16 ignores the timeout of a call whose coordinator went away (issue 5456)
 
 
 class KafkaShardLog:
@@ -31,18 +34,25 @@ class KafkaShardLog:
         self._producer: Producer | None = None
         self._journal_topic, self._journal_partition = spec.journal
         self._appended = (-1, 0)
+        self._lost = False
+        self._watched = WatchedCaller(f"{spec.name}-offsets")
 
     # --- session -------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Fence the previous owner."""
         settings = kafka_settings.transactional(self._bootstrap, self._spec.transactional_id, self._security)
-        producer = Producer(settings)
+        producer = Producer(settings | {"error_cb": self._heard})
         try:
             producer.init_transactions(INIT_S)
         except KafkaException as e:
             raise translated(e, f"taking over {self._spec.name}", self._bootstrap) from e
         self._producer = producer
+        self._lost = False
+
+    def _heard(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._lost = True
 
     def recycle(self) -> None:
         """Destroy the producer and fence anew; what it had in flight is aborted by the broker."""
@@ -53,6 +63,7 @@ class KafkaShardLog:
 
     def close(self) -> None:
         """Give up the session."""
+        self._watched.close()
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
@@ -97,10 +108,18 @@ class KafkaShardLog:
     # --- writing -------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Begin the transaction."""
+        """Begin the transaction.
+
+        Raises `CommitUnknown` after the broker was away: a producer that lost it may wait for ever for a coordinator
+        that it remembers (librdkafka issue 5511), so a new one takes its place.
+        """
         self._appended = (-1, 0)
+        producer = self._live()
+        producer.poll(0)
+        if self._lost:
+            raise CommitUnknown("the broker was away, so the session begins anew")
         try:
-            self._live().begin_transaction()
+            producer.begin_transaction()
         except KafkaException as e:
             raise self._failed(e, "beginning a transaction") from e
 
@@ -151,8 +170,11 @@ class KafkaShardLog:
     def send_offsets(self, offsets: Mapping[Partition, int], metadata: str) -> None:
         """Input offsets of the transaction. The group has no members: the transactional id is the fence."""
         batch = [TopicPartition(t, p, o, metadata) for (t, p), o in offsets.items()]
+        send = partial(self._live().send_offsets_to_transaction, batch, self._consumer.consumer_group_metadata())
         try:
-            self._live().send_offsets_to_transaction(batch, self._consumer.consumer_group_metadata(), COMMIT_S)
+            self._watched.call(partial(send, COMMIT_S), HANGS_S)
+        except TimeoutError as e:
+            raise CommitUnknown(f"sending offsets: no answer within {HANGS_S:.0f} s") from e
         except KafkaException as e:
             raise self._failed(e, "sending offsets") from e
 
