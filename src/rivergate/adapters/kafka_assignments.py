@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -29,23 +30,42 @@ class AssignmentLog:
     def __init__(
         self, bootstrap: str, app: str, name: str = "supervisor", security: Mapping[str, str] | None = None
     ) -> None:
+        self._app = app
         self._bootstrap = bootstrap
         self._topic = names.topic(app, names.ASSIGNMENTS)
         self._source = names.source(app, name)
-        settings = kafka_settings.transactional(bootstrap, f"{app}.{name}", security)
-        self._producer = Producer(settings)
+        self._settings = kafka_settings.transactional(bootstrap, f"{app}.{name}", security)
+        self._producer: Producer | None = None
+        self._follow = partial(FollowedAssignments, bootstrap, app, security, old_ones=False)
+        self._followed: FollowedAssignments | None = None
+        self._workers: dict[str, set[str]] = {}
 
     def open(self) -> None:
         """Fence the previous supervisor. Raises `BrokerUnavailable`."""
+        producer = Producer(self._settings)
         try:
-            self._producer.init_transactions(INIT_S)
+            producer.init_transactions(INIT_S)
         except KafkaException as e:
             raise translated(e, "taking over as supervisor", self._bootstrap) from e
+        if self._followed is None:
+            self._followed = self._follow()
+        self._producer = producer
 
     def publish(self, stages: Mapping[str, Mapping[int, tuple[str, int]]], at: Micros) -> None:
-        """Write (owner, attempt) of every shard of these stages, all at once. Raises `AlreadyRunning` when fenced."""
+        """Write (owner, attempt) of every shard of these stages, all at once. Raises `AlreadyRunning` when fenced.
+
+        After a failure the next call begins with a fence of its own: nobody knows what became of the transaction,
+        and writing the newest owners again does no harm.
+        """
+        if self._producer is None:
+            self.demand_ours()
+            self.open()
+        producer, self._producer = self._producer, None
+        assert producer is not None  # noqa: S101 - `open` sees to it
+        for stage, owners in stages.items():
+            self._workers.setdefault(stage, set()).update(worker for worker, _ in owners.values())
         try:
-            self._producer.begin_transaction()
+            producer.begin_transaction()
             for stage, owners in stages.items():
                 value: dict[str, Any] = {
                     "stage": stage,
@@ -54,33 +74,54 @@ class AssignmentLog:
                     "attempts": {str(s): attempt for s, (_, attempt) in owners.items()},
                 }
                 headers = event_headers(self._source, names.ASSIGNMENT_V1, f"{stage}/{at}", at)
-                self._producer.produce(self._topic, orjson.dumps(value), stage.encode(), 0, headers=dict(headers))
-            self._producer.commit_transaction(COMMIT_S)
+                producer.produce(self._topic, orjson.dumps(value), stage.encode(), 0, headers=dict(headers))
+            producer.commit_transaction(COMMIT_S)
         except KafkaException as e:
             error = transaction_error(e, "writing assignments")
             if isinstance(error, Fenced):
-                raise AlreadyRunning(
-                    "another supervisor has taken this app over", remedy="run one supervisor for an app"
-                ) from e
+                raise self._taken_over() from e
             raise error from e
+        self._producer = producer
+
+    def demand_ours(self) -> None:
+        """Raise `AlreadyRunning` if the newest assignment of a stage that we wrote is somebody else's."""
+        if self._followed is None:
+            return
+        newest = self._followed.owners()
+        for stage, workers in self._workers.items():
+            if any(worker not in workers for worker, _ in newest.get(stage, {}).values()):
+                raise self._taken_over()
+
+    def _taken_over(self) -> AlreadyRunning:
+        return AlreadyRunning(
+            f"another supervisor has taken app {self._app} over",
+            where=self._bootstrap,
+            remedy="run one supervisor for an app: `rivergate shards list` shows who owns its shards now",
+        )
 
 
 class FollowedAssignments:
-    """Reads assignments; the newest record of a stage holds. One thread."""
+    """Reads assignments; the newest record of a stage holds. Without `old_ones` it begins at the end. One thread."""
 
-    def __init__(self, bootstrap: str, app: str, security: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, bootstrap: str, app: str, security: Mapping[str, str] | None = None, *, old_ones: bool = True
+    ) -> None:
         self._tail = KafkaTail(bootstrap, f"{app}.assignments-follower", security)
         partition = (names.topic(app, names.ASSIGNMENTS), 0)
-        low, _ = self._tail.watermarks(partition)
-        self._tail.seek({partition: low})
+        low, high = self._tail.watermarks(partition)
+        self._tail.seek({partition: low if old_ones else high})
         self._owners: dict[str, dict[int, tuple[str, int]]] = {}
 
     def shards_of(self, stage: str, worker: str) -> dict[int, int]:
         """Shards that the newest assignment gives this worker, with the attempt that it asks for."""
+        return {s: attempt for s, (w, attempt) in self.owners().get(stage, {}).items() if w == worker}
+
+    def owners(self) -> Mapping[str, Mapping[int, tuple[str, int]]]:
+        """Owner and attempt of every shard by stage, as far as assignments were read."""
         while records := self._tail.poll(1000, 0.05):
             for r in records:
                 self._take(r)
-        return {s: attempt for s, (w, attempt) in self._owners.get(stage, {}).items() if w == worker}
+        return self._owners
 
     def close(self) -> None:
         """Release the connections."""

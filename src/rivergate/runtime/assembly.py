@@ -10,10 +10,11 @@ from rivergate.domain.errors import RivergateError
 from rivergate.runtime import keys
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, LocalHost
+from rivergate.runtime.lock import data_lock
 from rivergate.runtime.plan import plan
 from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.runtime.supervisor import Supervisor, data_lock
+from rivergate.runtime.supervisor import Supervisor
 
 _LOG = logging.getLogger("rivergate.runtime")
 

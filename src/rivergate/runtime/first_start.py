@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
@@ -15,7 +15,7 @@ from rivergate.adapters.kafka_writer import KafkaWriter
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.cloudevents import event_headers
-from rivergate.domain.errors import ConfigError, RivergateError
+from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError
 from rivergate.domain.record import Record
 from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
 from rivergate.runtime import keys
@@ -44,6 +44,19 @@ class Bootstrap:
         self._ready = False
         self._since = rfc3339(wall_clock())
 
+    def demand_broker(self) -> None:
+        """See that a broker answers, before anything is started. Raises `BrokerUnavailable`."""
+        admin = KafkaAdmin(self._bootstrap)
+        try:
+            admin.names()
+        except BrokerUnavailable as e:
+            raise BrokerUnavailable(
+                f"no Kafka answers at {self._bootstrap}",
+                remedy="start it, or correct --bootstrap; `rivergate broker` runs one, `rivergate up` brings its own",
+            ) from e
+        finally:
+            admin.close()
+
     def demand_topics(self) -> None:
         """Create and alter the app's topics; what would lose data or move keys is refused. Raises `ConfigError`."""
         app = self._app
@@ -54,9 +67,21 @@ class Bootstrap:
         finally:
             admin.close()
 
-    def demand_control(self, stop: threading.Event) -> None:
+    def demand_own_log(self) -> None:
+        """See that what is in force was signed by our operator. Raises `ConfigError`."""
+        ours = keys.load_key(self._data.keys, keys.OPERATOR).key_id
+        signers = {str(value["key_id"]) for value, _ in self._newest_control().values() if value.get("key_id")}
+        if signers and ours not in signers:
+            raise ConfigError(
+                f"the topics of app {self._app.name} on {self._bootstrap} belong to another data directory: what is in "
+                f"force there was signed by key {', '.join(sorted(signers))}, the operator's key here is {ours}",
+                where=str(self._data.keys),
+                remedy="start it on the data directory that it began with, or give the app another name",
+            )
+
+    def demand_control(self, stop: threading.Event, meanwhile: Callable[[], None]) -> None:
         """Publish the review service's key and the policy, unless the newest on the log are these already, and wait
-        until the gate has answered. Raises `ConfigError` where it refuses.
+        until the gate has answered, doing `meanwhile` again and again. Raises `ConfigError` where it refuses.
         """
         wanted = self._publish_what_is_new()
         tail = KafkaTail(self._bootstrap, f"{self._app.name}.control-watch")
@@ -67,6 +92,7 @@ class Bootstrap:
             while wanted and not stop.is_set():
                 for r in tail.poll(1000, 0.1):
                     self._answered(r, wanted)
+                meanwhile()
                 if time.monotonic() > deadline:
                     raise RivergateError(
                         f"the gate didn't answer within {CONTROL_S:.0f} s",

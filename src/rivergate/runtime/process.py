@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 
 from rivergate.domain.errors import RivergateError
+from rivergate.runtime.endings import leave_ending
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
 
@@ -53,9 +54,11 @@ def main() -> int:
             role(spec, stop)
     except RivergateError as e:
         _LOG.error("%s ends: %s", spec.incarnation, e)
+        leave_ending(spec.data, spec.incarnation, e)
         return 1
-    except Exception:  # noqa: BLE001 - whatever it is, the log file must have it
+    except Exception as e:  # noqa: BLE001 - whatever it is, the log file must have it
         _LOG.exception("%s ends by a fault of rivergate", spec.incarnation)
+        leave_ending(spec.data, spec.incarnation, RivergateError(f"a fault in {spec.incarnation}: {e!r}"))
         return 1
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 from rivergate.adapters.ray_host import RayCluster
+from rivergate.domain.errors import RivergateError
+from rivergate.runtime.endings import leave_ending
 from rivergate.runtime.hosts import Running
 from rivergate.runtime.run_worker import run_worker
 from rivergate.runtime.spec import ProcessSpec
@@ -28,4 +30,9 @@ class RayHost:
 
 def run_in_actor(spec: str, stop: threading.Event) -> None:
     """The loop of an actor."""
-    run_worker(ProcessSpec.from_json(spec), stop)
+    described = ProcessSpec.from_json(spec)
+    try:
+        run_worker(described, stop)
+    except RivergateError as e:
+        leave_ending(described.data, described.incarnation, e)
+        raise

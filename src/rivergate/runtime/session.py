@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from rivergate.domain.errors import RivergateError
+from rivergate.runtime.endings import take_ending
 from rivergate.runtime.hosts import LocalProcess
+from rivergate.runtime.kafka.addresses import demand
 from rivergate.runtime.kafka.server import LocalKafka
+from rivergate.runtime.lock import demand_unlocked
 from rivergate.runtime.paths import DataDir
+from rivergate.runtime.plan import REVIEW
 from rivergate.runtime.running import Running, read_running
 from rivergate.runtime.spec import AppRef, ProcessSpec
 
 READY_S = 120.0
 STOP_S = 4.5
+SUPERVISOR = "supervisor"
 
 Tell = Callable[[str, float | None], None]
 """Told what is being done, and how far it is (0 to 1) where that is known."""
@@ -53,7 +58,7 @@ class RunOptions:
             **self.extra,
         }
         return ProcessSpec(
-            "supervisor", "supervisor", "supervisor", self.app, bootstrap, str(self.data_dir), self.security, options
+            "supervisor", "supervisor", SUPERVISOR, self.app, bootstrap, str(self.data_dir), self.security, options
         )
 
 
@@ -88,10 +93,11 @@ class Session:
         """Raise what ended the supervisor, if it has ended."""
         if self._supervisor.alive():
             return
-        found = self.running
+        ending = take_ending(self.data, SUPERVISOR)
+        if ending is not None:
+            raise ending[0]
         raise RivergateError(
-            found.error if found and found.error else f"the supervisor ended ({self._supervisor.why_ended()})",
-            where=str(self.data.logs / "supervisor.log"),
+            f"the supervisor ended ({self._supervisor.why_ended()})", where=str(self.data.logs / "supervisor.log")
         )
 
     def wait_until_ready(self, timeout_s: float = READY_S) -> None:
@@ -128,6 +134,9 @@ def unheard(what: str, share: float | None) -> None:
 def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
     """Start a broker if none is given, the supervisor and everything else; ready when it yields; ended afterwards."""
     data = DataDir(options.data_dir).make()
+    demand_unlocked(data.lock_file)
+    if options.review_port and (not options.stages or REVIEW in options.stages):
+        demand(options.review_port)
     kafka = None if options.bootstrap else LocalKafka(data.root)
     try:
         if kafka is not None:
@@ -135,6 +144,7 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
         bootstrap = options.bootstrap or (kafka.bootstrap if kafka else "")
         tell("starting agents, gate, effects, review and audit", None)
         data.state_file.unlink(missing_ok=True)
+        take_ending(data, SUPERVISOR)
         session = Session(options, bootstrap, LocalProcess(options.supervisor(bootstrap)))
         try:
             session.wait_until_ready()

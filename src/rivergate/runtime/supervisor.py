@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rivergate.adapters.kafka_assignments import AssignmentLog
-from rivergate.domain.errors import AlreadyRunning, RivergateError
+from rivergate.domain.errors import RivergateError
 from rivergate.runtime import commands
+from rivergate.runtime.endings import take_ending
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, Running
 from rivergate.runtime.plan import Slot
@@ -27,12 +25,14 @@ _LOG = logging.getLogger("rivergate.runtime")
 TICK_S = 0.1
 QUICK_DEATH_S = 10.0
 MAX_BACKOFF_S = 10.0
+RETRY_S = 1.0
+WATCH_S = 1.0
 STOP_S = 3.5
 
 
 @dataclass(slots=True)
 class Incarnation:
-    """A slot's present process. `quick_deaths` in a row delay its next start."""
+    """A slot's present process. `quick_deaths` in a row delay its next start; `first` is the slot's first one."""
 
     slot: Slot
     running: Running
@@ -40,6 +40,7 @@ class Incarnation:
     started: float
     quick_deaths: int = 0
     start_at: float | None = None
+    first: bool = True
 
 
 @dataclass(slots=True)
@@ -81,39 +82,60 @@ class Supervisor:
         self._state = state
         self._owners = Owners()
         self._live: dict[str, Incarnation] = {}
+        self._assigned: set[str] = set()
+        self._unpublished: set[str] = set()
+        self._publish_at = 0.0
+        self._watch_at = 0.0
 
     def run(self, bootstrap: Bootstrap, stop: threading.Event) -> None:
         """Start everything, watch it until `stop`, end everything."""
         try:
+            bootstrap.demand_broker()
             _LOG.info("starting %d processes", len(self._slots))
             for slot in self._slots:  # they import while we see to the topics
                 self._start(slot)
             bootstrap.demand_topics()
+            bootstrap.demand_own_log()
             self._assignments.open()
             _LOG.info("the topics are there")
             self._state.update(self._processes(), topics=True)
             self._assign("gate")
-            bootstrap.demand_control(stop)
+            bootstrap.demand_control(stop, self._start_again_what_died)
             _LOG.info("the policy is in force")
             self._assign(*{s.stage for s in self._slots if s.shards and s.stage != "gate"})
             while not stop.is_set():
                 self._tick(bootstrap)
                 stop.wait(TICK_S)
         except Exception as e:
-            self._stop_all()
             self._state.fail(str(e) if isinstance(e, RivergateError) else f"a fault of rivergate: {e!r}")
+            self._stop_all()
             raise
         self._stop_all()
         self._state.clear()
 
     def _tick(self, bootstrap: Bootstrap) -> None:
-        dead = [i for i in self._live.values() if not i.running.alive()]
-        for incarnation in dead:
-            self._restart(incarnation)
+        self._start_again_what_died()
         for stage, shard in commands.take_resumes(self._base.data):
             if self._owners.resume(stage, shard):
                 self._assign(stage)
-        self._state.update(self._processes(), ready=bootstrap.is_ready())
+        self._patiently(self._publish)
+        self._patiently(self._demand_ours)
+        self._state.update(self._processes())
+        self._patiently(lambda: self._state.update(self._processes(), ready=bootstrap.is_ready()))
+
+    def _patiently(self, step: Callable[[], None]) -> None:
+        """What needs the broker is tried again while it is away; the processes run on and wait likewise."""
+        try:
+            step()
+        except RivergateError as e:
+            if not e.retryable:
+                raise
+            _LOG.warning("waits and tries again: %s", e.what)
+            self._publish_at = time.monotonic() + RETRY_S
+
+    def _start_again_what_died(self) -> None:
+        for incarnation in [i for i in self._live.values() if not i.running.alive()]:
+            self._restart(incarnation)
 
     def _start(self, slot: Slot) -> None:
         before = self._live.get(slot.name)
@@ -130,25 +152,41 @@ class Supervisor:
         )
         self._owners.give(slot, name)
         running = self._host_of[slot.under_ray].start(spec)
-        self._live[slot.name] = Incarnation(slot, running, name, time.monotonic(), before.quick_deaths if before else 0)
+        deaths = before.quick_deaths if before else 0
+        self._live[slot.name] = Incarnation(slot, running, name, time.monotonic(), deaths, first=before is None)
         self._state.update(self._processes())
 
     def _restart(self, dead: Incarnation) -> None:
         now = time.monotonic()
         if dead.start_at is None:
+            ending = take_ending(self._base.data, dead.name)
+            if ending is not None and ending[1] and dead.first:
+                raise ending[0]
             quick = now - dead.started < QUICK_DEATH_S
             dead.quick_deaths = dead.quick_deaths + 1 if quick else 0
             dead.start_at = now + (min(0.25 * 2**dead.quick_deaths, MAX_BACKOFF_S) if dead.quick_deaths > 1 else 0.0)
-            _LOG.warning("%s ended (%s): it starts again", dead.name, dead.running.why_ended())
+            why = ending[0].what if ending else dead.running.why_ended()
+            _LOG.warning("%s ended (%s): it starts again", dead.name, why)
         if now >= dead.start_at:
             self._start(dead.slot)
-            if dead.slot.shards:
+            if dead.slot.stage in self._assigned:
                 self._assign(dead.slot.stage)
 
     def _assign(self, *stages: str) -> None:
-        found = {s: self._owners.stages[s] for s in stages if s in self._owners.stages}
-        if found:
-            self._assignments.publish(found, wall_clock())
+        found = {s for s in stages if s in self._owners.stages}
+        self._assigned |= found
+        self._unpublished |= found
+        self._patiently(self._publish)
+
+    def _publish(self) -> None:
+        if self._unpublished and time.monotonic() >= self._publish_at:
+            self._assignments.publish({s: self._owners.stages[s] for s in self._unpublished}, wall_clock())
+            self._unpublished.clear()
+
+    def _demand_ours(self) -> None:
+        if time.monotonic() >= self._watch_at:
+            self._watch_at = time.monotonic() + WATCH_S
+            self._assignments.demand_ours()
 
     def _processes(self) -> list[StageProcess]:
         return [
@@ -171,20 +209,3 @@ class Supervisor:
                 i.running.kill()
         for host in self._host_of.values():
             host.close()
-
-
-def data_lock(path: Path) -> int:
-    """Descriptor of the lock that one supervisor of a data directory holds. Raises `AlreadyRunning`."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as e:
-        holder = path.read_text().strip() or "another process"
-        os.close(descriptor)
-        raise AlreadyRunning(
-            f"this app already runs on {path.parent} (process {holder})",
-            remedy="stop it first, or choose another --data-dir and --app",
-        ) from e
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor

@@ -18,6 +18,7 @@ FAILURES_A_MINUTE = 5
 FOLLOW_S = 0.2
 REPORT_S = 2.0
 JOIN_S = 20.0
+FENCED_S = 1.0
 
 
 class Driver(Protocol):
@@ -66,6 +67,7 @@ class ShardThread(threading.Thread):
         self._tell = tell
         self._stop_asked = threading.Event()
         self.drains = True
+        self.fenced_at: float | None = None
 
     def ask_to_stop(self, *, drain: bool = True) -> None:
         """Ask it to stop after the batch at hand; without `drain` it leaves at once, as a fenced owner must."""
@@ -80,6 +82,7 @@ class ShardThread(threading.Thread):
                 self._run_once()
             except Fenced as e:
                 _LOG.warning("%s: %s", self.name, e.what)
+                self.fenced_at = time.monotonic()
                 self._tell("fenced", e.what)
                 return
             except ShardParked as e:
@@ -132,6 +135,7 @@ class Worker:
         self._make_driver = make_driver
         self._report = report
         self._threads: dict[tuple[int, int], ShardThread] = {}
+        self._leaving: dict[int, tuple[ShardThread, float]] = {}
         self._reports: dict[int, ShardReport] = {}
         self._lock = threading.Lock()
 
@@ -145,26 +149,44 @@ class Worker:
         """Run until `stop` is set."""
         reported = time.monotonic()
         while not stop.is_set():
-            self._follow()
+            try:
+                self._follow()
+            except RivergateError as e:
+                if not e.retryable:
+                    raise
+                _LOG.warning("assignments can't be read, so what is ours stays ours: %s", e.what)
             if time.monotonic() - reported > REPORT_S:
                 reported = time.monotonic()
                 for report in self.reports.values():
                     self._report(report)
             stop.wait(FOLLOW_S)
-        for thread in self._threads.values():
+        leaving = [*self._threads.values(), *(thread for thread, _ in self._leaving.values())]
+        for thread in leaving:
             thread.ask_to_stop()
-        for thread in self._threads.values():
+        for thread in leaving:
             thread.join(JOIN_S)
 
     def _follow(self) -> None:
-        mine = self._assignments.shards_of(self._stage, self._name)
-        wanted = set(mine.items())
+        wanted = set(self._assignments.shards_of(self._stage, self._name).items())
         for gone in self._threads.keys() - wanted:
             thread = self._threads.pop(gone)
             thread.ask_to_stop()
-            thread.join(JOIN_S)
+            self._leaving[gone[0]] = (thread, time.monotonic() + JOIN_S)
         for shard, attempt in wanted - self._threads.keys():
-            self._start(shard, attempt)
+            if not self._still_leaving(shard):
+                self._start(shard, attempt)
+        for key in wanted:
+            mine = self._threads.get(key)
+            if mine is not None and _may_come_back(mine):
+                self._start(*key)
+
+    def _still_leaving(self, shard: int) -> bool:
+        """Whether the thread that had the shard is given time to end; one that hangs is fenced by its successor."""
+        thread, until = self._leaving.get(shard, (None, 0.0))
+        if thread is not None and thread.is_alive() and time.monotonic() < until:
+            return True
+        self._leaving.pop(shard, None)
+        return False
 
     def _start(self, shard: int, attempt: int) -> None:
         thread = ShardThread(
@@ -179,3 +201,12 @@ class Worker:
         with self._lock:
             self._reports[shard] = report
         self._report(report)
+
+
+def _may_come_back(thread: ShardThread) -> bool:
+    """Whether a fenced shard that the assignments still give us may be opened again.
+
+    The broker fences too, when a transaction outlasts its timeout: a stopped or swapped-out process finds that. Had
+    another owner done it, the assignments would have come to name that one by now.
+    """
+    return thread.fenced_at is not None and not thread.is_alive() and time.monotonic() - thread.fenced_at > FENCED_S
