@@ -108,16 +108,8 @@ class AgentFold:
             except ValueError as e:
                 self._out.skip(index, _first_line_of(e))
                 return
-            event_id = record.event_id
-            cause = Cause(
-                event_id,
-                event_id,
-                record.topic,
-                record.partition,
-                record.offset,
-                record.key,
-                record.header("traceparent") or b"",
-            )
+            event_id, trace = record.identity()
+            cause = Cause(event_id, event_id, record.topic, record.partition, record.offset, record.key, trace)
             self._call(cause, "event", self.state.agent.on_event, event)
             early = self.state.memory.take_early(event_id) if self.state.memory.early else None
             if early is not None:
@@ -133,16 +125,8 @@ class AgentFold:
             return
         pid = value.get("proposal_id")
         label = EarlyLabel(value["value"], str(value.get("source", "topic")), pid, self._batch.clock)
-        own_id = record.event_id
-        cause = Cause(
-            own_id,
-            event_id,
-            record.topic,
-            record.partition,
-            record.offset,
-            record.key,
-            record.header("traceparent") or b"",
-        )
+        own_id, trace = record.identity()
+        cause = Cause(own_id, event_id, record.topic, record.partition, record.offset, record.key, trace)
         self._on_late_truth(cause, event_id, label)
 
     def _on_late_truth(self, cause: Cause, event_id: str, label: EarlyLabel) -> None:
@@ -166,16 +150,8 @@ class AgentFold:
             return
         if value.get("to") != self._kind.name:
             return
-        own_id = record.event_id
-        cause = Cause(
-            own_id,
-            own_id,
-            record.topic,
-            record.partition,
-            record.offset,
-            record.key,
-            record.header("traceparent") or b"",
-        )
+        own_id, trace = record.identity()
+        cause = Cause(own_id, own_id, record.topic, record.partition, record.offset, record.key, trace)
         self._call(cause, "message", self.state.agent.on_message, value["message"])
 
     def _call(self, cause: Cause, what: str, method: Callable[[Any, Context], None], what_came: Any) -> None:

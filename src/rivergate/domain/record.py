@@ -25,6 +25,9 @@ class Position(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
+_NO_HEADERS: dict[str, bytes] = {}
+
+
 class Record(NamedTuple):
     """A committed record as read from the log."""
 
@@ -65,19 +68,19 @@ class Record(NamedTuple):
     @property
     def event_id(self) -> str:
         """`{ce_source}#{ce_id}` if the producer gave both, else where a redriven record came from, else where it stands."""
-        source = ce_id = origin = None
-        for key, value in self.headers or ():
-            if key == "ce_source":
-                source = value
-            elif key == "ce_id":
-                ce_id = value
-            elif key == "rg_origin":
-                origin = value
+        return self.identity()[0]
+
+    def identity(self) -> tuple[str, bytes]:
+        """The event id, and the `traceparent` (empty where there is none), in one pass over the headers."""
+        there = dict(self.headers) if self.headers else _NO_HEADERS
+        source, ce_id = there.get("ce_source"), there.get("ce_id")
+        trace = there.get("traceparent") or b""
         if source and ce_id:
-            return f"{source.decode(errors='replace')}#{ce_id.decode(errors='replace')}"
+            return f"{source.decode('utf-8', 'replace')}#{ce_id.decode('utf-8', 'replace')}", trace
+        origin = there.get("rg_origin")
         if origin:
-            return origin.decode(errors="replace")
-        return f"{self.topic}/{self.partition}/{self.offset}"
+            return origin.decode("utf-8", "replace"), trace
+        return f"{self.topic}/{self.partition}/{self.offset}", trace
 
 
 @dataclass(slots=True)
