@@ -32,7 +32,19 @@ class Context:
     or not at all.
     """
 
-    __slots__ = ("_agent", "_app", "_batch", "_cause", "_ordinals", "_out", "_proposals", "_random", "_stage", "_state")
+    __slots__ = (
+        "_agent",
+        "_app",
+        "_batch",
+        "_cause",
+        "_ordinals",
+        "_out",
+        "_proposals",
+        "_published",
+        "_random",
+        "_stage",
+        "_state",
+    )
 
     def __init__(self, app: str, agent: str, state: ShardState) -> None:
         self._app = app
@@ -45,6 +57,7 @@ class Context:
         self._random: Random | None = None
         self._ordinals: dict[str, int] = {}
         self._proposals: list[str] = []
+        self._published: dict[type[Event], tuple[str, bytes]] = {}
 
     # --- what the agent may know ---------------------------------------------------------------------------
 
@@ -122,17 +135,13 @@ class Context:
         out = self._out.records
         cls = type(event)
         batch = self._batch
-        out.append(
-            Output(
-                topic=cls.topic_in(self._app),
-                partition=BY_KEY,
-                key=event.key_bytes(),
-                value=cls.__pydantic_serializer__.to_json(event),
-                ce_id=b"%d-%d-%d" % (batch.shard, batch.seq, len(out)),
-                ce_type=cls.event_type.encode(),
-                traceparent=self._passed_on(),
-            )
-        )
+        known = self._published.get(cls)
+        if known is None:
+            known = self._published[cls] = (cls.topic_in(self._app), cls.event_type.encode())
+        topic, ce_type = known
+        value = cls.__pydantic_serializer__.to_json(event)
+        ce_id = b"%d-%d-%d" % (batch.shard, batch.seq, len(out))
+        out.append(Output(topic, BY_KEY, event.key_bytes(), value, ce_id, ce_type, self._passed_on()))
 
     def send(self, to: str, message: dict[str, Any], *, key: str = "") -> None:
         """Send a message to another agent by its name, through the bus; `key` chooses the shard."""
