@@ -1,4 +1,4 @@
-"""What holds for every test: the order they run in, and that nothing is skipped silently."""
+"""What holds for every test: the order they run in, one broker for all, and that nothing is skipped silently."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from rivergate.runtime.kafka import LocalKafka
 
 ORDER = ["unit", "architecture", "conformance", "replay", "integration", "acceptance", "benchmarks"]
 """Folders of tests, quick ones first, so that a mistake shows early."""
@@ -82,6 +86,15 @@ def need() -> Need:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A running local Kafka; `kafka.bootstrap` is its address. Tests use topics of their own and leave it running."""
+    from rivergate.runtime.kafka import LocalKafka
+
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,30 @@
+"""Ctrl-C on the live demo."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from tests.acceptance.command import Start, orders_in, state_of, until
+
+LIMIT_S = 5.0
+START_S = 90.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["local", "ray"])
+def test_ctrl_c_ends_all_of_it(start: Start, app: str, tmp_path: Path, host: str) -> None:
+    """It ends within five seconds and leaves no process: not Kafka, not Ray, no stage, no service."""
+    data = tmp_path / "data"
+    command = start("demo", "shuttle", "--app", app, "--data-dir", str(data), "--host", host)
+    until(lambda: len(orders_in(data)) > 0, START_S, command)
+    assert len(command.remember()) >= len(state_of(data)["processes"])
+    began = time.monotonic()
+    command.interrupt()
+    code = command.wait(30.0)
+    took = time.monotonic() - began
+    assert code == 0, command.err
+    assert command.left() == []
+    assert took <= LIMIT_S
+    assert state_of(data) == {}
