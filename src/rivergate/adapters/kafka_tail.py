@@ -26,7 +26,7 @@ def poll_records(consumer: Consumer, limit: int, wait_s: float, bootstrap: str) 
     for m in fetched(consumer, limit, wait_s):
         error = m.error()
         if error is None:
-            records.append(record_of(m))
+            records.append(Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers()))
         elif error.code() != _PARTITION_EOF and error.code() not in _RETRIED_INSIDE:
             raise translated(KafkaException(error), "reading", bootstrap)
     return records

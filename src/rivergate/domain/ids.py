@@ -15,6 +15,7 @@ from rivergate.domain.errors import BadInput
 
 ZERO_DIGEST = "0" * 64
 
+_LENGTH = struct.Struct(">I").pack
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -75,11 +76,7 @@ def arguments_digest(kind: str, arguments: dict[str, Any]) -> str:
 
 def framed(parts: Iterable[bytes]) -> bytes:
     """Each part with a 4-byte big-endian length before it, so that no two lists of parts hash alike."""
-    out = []
-    for part in parts:
-        out.append(struct.pack(">I", len(part)))
-        out.append(part)
-    return b"".join(out)
+    return b"".join([piece for part in parts for piece in (_LENGTH(len(part)), part)])
 
 
 def trace_id_of(event_id: str) -> str:

@@ -11,7 +11,7 @@ import orjson
 
 from rivergate.domain.errors import BadInput
 from rivergate.domain.ids import ZERO_DIGEST, canonical, framed
-from rivergate.domain.record import Output
+from rivergate.domain.record import Headers, Output
 
 
 class Range(NamedTuple):
@@ -125,7 +125,10 @@ def chain_digest(  # noqa: PLR0913 - the digest covers as many things
     """Digest of a commit: all before it, each output in order, and what was read under which clock and code."""
     parts: list[bytes] = []
     for o in outputs:
-        parts += (o.topic.encode(), o.key or b"", *_identity(o), o.value or b"")
+        if o.raw_headers is None:
+            parts += (o.topic.encode(), o.key or b"", o.ce_id, o.ce_type, o.traceparent, o.value or b"")
+        else:
+            parts += (o.topic.encode(), o.key or b"", *_identity(o.raw_headers), o.value or b"")
     meta = {
         "stage": stage,
         "shard": shard,
@@ -139,10 +142,8 @@ def chain_digest(  # noqa: PLR0913 - the digest covers as many things
     return hashlib.sha256(bytes.fromhex(previous) + framed(parts)).hexdigest()
 
 
-def _identity(o: Output) -> tuple[bytes, bytes, bytes]:
-    if o.raw_headers is None:
-        return o.ce_id, o.ce_type, o.traceparent
-    there = dict(o.raw_headers)
+def _identity(headers: Headers) -> tuple[bytes, bytes, bytes]:
+    there = dict(headers)
     return there.get("ce_id", b""), there.get("ce_type", b""), there.get("traceparent", b"")
 
 

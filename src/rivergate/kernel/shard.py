@@ -85,13 +85,13 @@ def in_order(records: Sequence[Record], first: Iterable[str] = ()) -> tuple[list
     Broadcast topics (`first`) come first, then partitions in the order of their first record.
     """
     groups: dict[TopicPartition, list[Record]] = {}
-    for r in records:
-        tp = (r[0], r[1])
-        group = groups.get(tp)
-        if group is None:
-            groups[tp] = [r]
-        else:
-            group.append(r)
+    topic, partition = "", -1
+    group: list[Record] = []
+    for r in records:  # they come in runs of one partition
+        if r[1] != partition or r[0] != topic:
+            topic, partition = r[0], r[1]
+            group = groups.setdefault((topic, partition), [])
+        group.append(r)
     ahead = set(first)
     order = sorted(groups, key=lambda tp: tp[0] not in ahead) if ahead else list(groups)
     ranges = [Range(t, p, groups[t, p][0].offset, groups[t, p][-1].offset + 1) for t, p in order]
