@@ -9,9 +9,10 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ class RayCluster:
             }
         else:
             settings["address"] = address
-        ray.init(**settings)
+        with _signals_kept():
+            ray.init(**settings)
 
     def start(self, name: str, entry: str, spec: str, log_file: Path) -> RayProcess:
         """Run `entry` in the actor of this name, which is made if there is none."""
@@ -108,6 +110,20 @@ class RayCluster:
             with contextlib.suppress(Exception):
                 self._ray.kill(actor, no_restart=True)
         self._ray.shutdown()
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray makes SIGTERM an exit on the spot; ours is a request to drain, so the handlers are put back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class RayProcess:
