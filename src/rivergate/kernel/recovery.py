@@ -116,7 +116,8 @@ def fold_again(
                 f"folding commit {recorded.seq} of {spec.name} again gives {again.digest[:12]}, the journal says "
                 f"{recorded.digest[:12]} (outputs {again.outputs}, recorded {recorded.outputs})",
                 where=f"{spec.journal[0]}/{spec.shard}/{journal_offset}",
-                remedy="something in the agent isn't deterministic (time, randomness, hash order, outside data)",
+                remedy="something in the agent isn't deterministic (time, randomness, hash order, outside data): mend it, "
+                "see it hold in an AgentTest, and start with --accept-new-code WHO:WHY",
             )
     return standing.after(recorded, journal_offset)
 

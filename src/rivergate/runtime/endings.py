@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from rivergate.domain import errors
-from rivergate.domain.errors import AlreadyRunning, ConfigError, RivergateError
+from rivergate.domain.errors import AlreadyRunning, ConfigError, RivergateError, ShardParked
 from rivergate.runtime.paths import DataDir
 
 
@@ -19,7 +19,7 @@ def leave_ending(data: DataDir, incarnation: str, error: RivergateError) -> None
         "what": error.what,
         "where": error.where,
         "remedy": error.remedy,
-        "final": isinstance(error, ConfigError | AlreadyRunning),
+        "final": isinstance(error, ConfigError | AlreadyRunning | ShardParked),
     }
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
-from rivergate.adapters.kafka_status import StatusFollower
+from rivergate.adapters.kafka_status import ShardStatus, StatusFollower
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.adapters.kafka_writer import KafkaWriter
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.cloudevents import event_headers
-from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError
+from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError, ShardParked
 from rivergate.domain.record import Record
 from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
 from rivergate.runtime import keys
@@ -93,6 +93,7 @@ class Bootstrap:
                 for r in tail.poll(1000, 0.1):
                     self._answered(r, wanted)
                 meanwhile()
+                self._demand_some_unparked({k: s for k, s in self._reports().items() if k[0] == names.GATE})
                 if time.monotonic() > deadline:
                     raise RivergateError(
                         f"the gate didn't answer within {CONTROL_S:.0f} s",
@@ -102,14 +103,30 @@ class Bootstrap:
             tail.close()
 
     def is_ready(self) -> bool:
-        """Whether every planned shard reported that it runs; once true it stays so."""
+        """Whether every planned shard reported that it runs, or that it is parked; once true it stays so.
+
+        Raises `ShardParked` where all shards of a stage are parked.
+        """
         if not self._ready:
-            if self._status is None:
-                self._status = StatusFollower(KafkaTail(self._bootstrap, f"{self._app.name}.readiness"), self._app.name)
-            found = self._status.read()
-            running = {k for k, s in found.items() if s.state == "running" and s.at >= self._since}
-            self._ready = self._planned <= running
+            found = self._reports()
+            self._demand_some_unparked(found)
+            self._ready = self._planned <= {k for k, s in found.items() if s.state in ("running", "parked")}
         return self._ready
+
+    def _reports(self) -> dict[tuple[str, int], ShardStatus]:
+        """The newest report of each planned shard since this start."""
+        if self._status is None:
+            self._status = StatusFollower(KafkaTail(self._bootstrap, f"{self._app.name}.readiness"), self._app.name)
+        found = self._status.read()
+        return {k: s for k, s in found.items() if k in self._planned and s.at >= self._since}
+
+    def _demand_some_unparked(self, found: Mapping[tuple[str, int], ShardStatus]) -> None:
+        for stage in {s for s, _ in self._planned}:
+            shards = [k for k in self._planned if k[0] == stage]
+            parked = [found[k] for k in sorted(shards) if k in found and found[k].state == "parked"]
+            if len(parked) == len(shards):
+                what, _, remedy = parked[0].reason.partition("\n→ ")
+                raise ShardParked(f"nothing of {stage} runs: {what}", remedy=remedy)
 
     def _answered(self, record: Record, wanted: set[int]) -> None:
         value = record.json_object or {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from rivergate.domain.errors import Fenced, RivergateError, ShardParked
+from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError, ShardParked
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -85,7 +85,7 @@ class ShardThread(threading.Thread):
                 self.fenced_at = time.monotonic()
                 self._tell("fenced", e.what)
                 return
-            except ShardParked as e:
+            except (ShardParked, BadInput, ConfigError) as e:  # nothing changes by trying again
                 _LOG.error("%s is parked: %s", self.name, e)
                 self._tell("parked", str(e))
                 return
