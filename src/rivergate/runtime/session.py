@@ -22,7 +22,12 @@ from rivergate.runtime.running import Running, read_running
 from rivergate.runtime.spec import AppRef, ProcessSpec
 
 READY_S = 120.0
-STOP_S = 4.5
+STOP_S = 3.8
+"""How long the supervisor and all that it started may take to drain; then they are killed."""
+END_S = 4.5
+"""How long the end of everything may take, the broker included, which loses nothing by being killed."""
+BROKER_S = 0.7
+"""What the broker gets of that in any case."""
 SUPERVISOR = "supervisor"
 
 Tell = Callable[[str, float | None], None]
@@ -150,7 +155,10 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
             session.wait_until_ready()
             yield session
         finally:
+            ended_by = time.monotonic() + END_S
             session.stop()
+            if kafka is not None:
+                kafka.stop(timeout_s=max(BROKER_S, ended_by - time.monotonic()))
     finally:
         if kafka is not None:
-            kafka.stop(timeout_s=3.0)
+            kafka.stop()

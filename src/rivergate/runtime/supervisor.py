@@ -27,7 +27,7 @@ QUICK_DEATH_S = 10.0
 MAX_BACKOFF_S = 10.0
 RETRY_S = 1.0
 WATCH_S = 1.0
-STOP_S = 3.5
+STOP_S = 3.0
 
 
 @dataclass(slots=True)
