@@ -35,7 +35,7 @@ def test_linear_contributions_sum_to_the_log_odds() -> None:
     reasons = linear_contributions(model, x)
     p = model.predict_proba_one(x)[True]
     assert total(reasons) == pytest.approx(math.log(p / (1 - p)))
-    assert {r.feature for r in reasons} == {*x, ""}
+    assert {r.feature for r in reasons} == {*x, "intercept"}
     assert next(r for r in reasons if r.feature == "f1").value == x["f1"]
 
 
@@ -49,7 +49,7 @@ def test_the_largest_reason_comes_first() -> None:
 def test_a_bare_linear_model_has_reasons_too() -> None:
     """A pipeline isn't needed; an untrained model has no weights and gives no reasons."""
     model, x = learnt(LogisticRegression(), 10)
-    assert {r.feature for r in contributions(model, x)} == {*x, ""}
+    assert {r.feature for r in contributions(model, x)} == {*x, "intercept"}
     assert contributions(LogisticRegression(), x) == []
 
 
