@@ -1,7 +1,7 @@
 """The peer: a bare exactly-once loop on confluent-kafka, as one writes it by hand, that reads and writes the same records.
 
-It has the same client settings as rivergate's own. What it lacks is what the comparison is about: a journal, digests,
-spans, snapshots, dead letters, a gate.
+It has the same client settings as rivergate's own and the same setting of Python's garbage collector. What it lacks is
+what the comparison is about: a journal, digests, spans, snapshots, dead letters, a gate.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tests.benchmarks.world import PROPOSING
 
 from rivergate.adapters import kafka_settings
 from rivergate.domain.clock import rfc3339
+from rivergate.runtime.garbage import collect_rarely
 
 TIMEOUT_S = 10.0
 Headers = list[tuple[str, bytes]]
@@ -42,6 +43,7 @@ class Loop:
 
     def run(self, handle: Handle, ready: Callable[[], None], stop: Callable[[], bool]) -> float:
         """Seconds from the first read to the last commit."""
+        collect_rarely()
         consumer = Consumer(kafka_settings.consumer(self.bootstrap, f"{self.app}.{self.name}"))
         producer = Producer(kafka_settings.transactional(self.bootstrap, f"{self.app}.{self.name}"))
         producer.init_transactions(TIMEOUT_S)

@@ -6,7 +6,6 @@ It writes a line of JSON when it is ready and one when it has come to the end of
 from __future__ import annotations
 
 import cProfile
-import gc
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from tests.benchmarks import bare
 
 from rivergate.kernel.transactor import Transactor
+from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.spec import AppRef, ProcessSpec
 from rivergate.runtime.stages import driver_maker
 
@@ -49,11 +49,11 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     spec = ProcessSpec(job["role"], job["stage"], "bench", app, job["bootstrap"], job["data_dir"])
     driver = driver_maker(spec)(0)
     assert isinstance(driver, Transactor)
+    collect_rarely()
     driver.open()
     first = driver.standing.seq
     first_input = next(iter(job["inputs"]))
     ends = {(t, 0): end for t, end in job["inputs"].items() if end}
-    gc.collect()
     tell({"ready": True})
     cpu, started = time.process_time(), time.perf_counter()
     if profile is not None:
@@ -96,7 +96,6 @@ def theirs(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile
     began = {}
 
     def ready() -> None:
-        gc.collect()
         tell({"ready": True})
         began["cpu"] = time.process_time()
         if profile is not None:

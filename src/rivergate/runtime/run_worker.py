@@ -6,6 +6,7 @@ import threading
 
 from rivergate.adapters.kafka_assignments import FollowedAssignments
 from rivergate.adapters.kafka_status import KafkaStatus
+from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import driver_maker
@@ -15,6 +16,7 @@ from rivergate.runtime.worker import Worker
 def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
     """Follow the assignments and run what is ours; returns after everything has drained."""
     make_driver = driver_maker(spec)
+    collect_rarely()
     wait_for_topics(spec.data.state_file, stop)
     assignments = FollowedAssignments(spec.bootstrap, spec.app.name, spec.security)
     status = KafkaStatus(spec.bootstrap, spec.app.name, spec.security)
