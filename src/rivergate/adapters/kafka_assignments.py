@@ -21,7 +21,7 @@ from rivergate.domain.record import Record
 
 _LOG = logging.getLogger("rivergate.runtime")
 COMMIT_S = 10.0
-INIT_S = 30.0
+INIT_S = 10.0  # a producer that waits for its coordinator longer was seen never to find it: a new one does
 
 
 class AssignmentLog:

@@ -17,7 +17,7 @@ from rivergate.domain.record import BY_KEY, Headers, Record
 from rivergate.domain.record import TopicPartition as Partition
 from rivergate.kernel.shard import ShardSpec
 
-INIT_S = 30.0
+INIT_S = 10.0  # a producer that waits for its coordinator longer was seen never to find it: a new one does
 COMMIT_S = 10.0
 METADATA_S = 15.0
 HANGS_S = COMMIT_S + 2.0  # librdkafka 2.16 ignores the timeout of a call whose coordinator went away (issue 5456)

@@ -101,7 +101,7 @@ def up(
 def app_ref(reference: str, name: str | None, partitions: int | None) -> AppRef:
     """The app with what the command line overrides. Raises `ConfigError`."""
     app = load_app(reference)
-    return AppRef(reference, name or app.name, partitions or app.partitions)
+    return AppRef(reference, name or app.name, partitions or app.partitions, tuple(app.environment))
 
 
 def accepted(text: str | None) -> dict[str, str] | None:

@@ -26,7 +26,8 @@ class App:
 
     `effectors` maps a proposal's kind to `MODULE:NAME` of a callable that makes its effector from the app's
     data directory: only the effects process imports it, so that no agent ever holds what it holds. `topics`
-    are folders with the files of users' topics. `partitions` is the one count of all inputs and system topics.
+    are folders with the files of users' topics. `environment` names variables that agents and graphs may see beside
+    the allow-list, such as a language model's key; no other process gets them. `partitions` is the one count of all inputs and system topics.
     """
 
     name: str
@@ -35,6 +36,7 @@ class App:
     effectors: Mapping[str, str] = field(default_factory=dict)
     graphs: Sequence[Any] = ()
     topics: Sequence[Path] = ()
+    environment: Sequence[str] = ()
     partitions: int = 4
 
     def __post_init__(self) -> None:

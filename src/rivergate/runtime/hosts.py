@@ -11,6 +11,9 @@ from typing import Protocol
 from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.spec import ProcessSpec
 
+SEE_DECLARED = ("supervisor", "agent", "graph")
+"""Roles that get the variables which the app declares; the supervisor hands them on to agents, under Ray too."""
+
 
 class Running(Protocol):
     """One incarnation of a process. Any thread; no method waits."""
@@ -64,7 +67,7 @@ class LocalProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env=scrubbed(os.environ, spec.options.get("environment", ())),
+                env=scrubbed(os.environ, spec.app.environment if spec.role in SEE_DECLARED else ()),
                 start_new_session=True,
             )
 

@@ -40,6 +40,7 @@ Role = Callable[[ProcessSpec, threading.Event], None]
 def main() -> int:
     """Run the role that the first argument describes; returns the exit code."""
     spec = ProcessSpec.from_json(sys.argv[1])
+    os.umask(0o077)  # what an app keeps is its owner's alone, in a directory that others may read too
     log_to_stderr()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     stop = threading.Event()

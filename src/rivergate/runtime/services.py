@@ -22,7 +22,10 @@ def run_audit(spec: ProcessSpec, stop: threading.Event) -> None:
     identity = log_identity(spec.bootstrap, topics, spec.security)
     store = AuditStore(spec.data.audit_db, spec.app.name, identity)
     tail = KafkaTail(spec.bootstrap, f"{spec.app.name}.audit", spec.security)
-    fill(tail, store, topics, stop)
+    try:
+        fill(tail, store, topics, stop)
+    finally:
+        store.close()
 
 
 def run_otlp(spec: ProcessSpec, stop: threading.Event) -> None:
@@ -30,4 +33,8 @@ def run_otlp(spec: ProcessSpec, stop: threading.Event) -> None:
     topics = [names.topic(spec.app.name, names.OTLP_SPANS)]
     identity = log_identity(spec.bootstrap, topics, spec.security)
     forwarder = OtlpForwarder(str(spec.options["otlp"]), spec.data.forwarder_db, identity, stop=stop)
-    run_forwarder(KafkaTail(spec.bootstrap, f"{spec.app.name}.otlp", spec.security), forwarder, topics, stop)
+    tail = KafkaTail(spec.bootstrap, f"{spec.app.name}.otlp", spec.security)
+    try:
+        run_forwarder(tail, forwarder, topics, stop)
+    finally:
+        forwarder.close()

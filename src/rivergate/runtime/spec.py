@@ -14,11 +14,12 @@ from rivergate.runtime.paths import DataDir
 
 @dataclass(frozen=True, slots=True)
 class AppRef:
-    """An app by its import path, with what the command line overrides."""
+    """An app by its import path, with what the command line overrides, and the variables that its agents may see."""
 
     reference: str
     name: str
     partitions: int
+    environment: tuple[str, ...] = ()
 
     def load(self) -> App:
         """Import it. Raises `ConfigError`."""
@@ -55,6 +56,7 @@ class ProcessSpec:
         """Inverse of `to_json`. Raises `ConfigError`."""
         try:
             value = json.loads(text)
-            return cls(**(value | {"app": AppRef(**value["app"])}))
+            app = value["app"] | {"environment": tuple(value["app"]["environment"])}
+            return cls(**(value | {"app": AppRef(**app)}))
         except (ValueError, TypeError, KeyError) as e:
             raise ConfigError(f"not a process spec: {e}") from e

@@ -81,7 +81,7 @@ def test_a_reference_that_leads_nowhere_is_explained(reference: str, message: st
 
 def test_a_process_spec_round_trips_and_carries_no_secret() -> None:
     """It stands on a command line that everybody can read."""
-    spec = ProcessSpec("gate", "gate", "gate-0-x", AppRef("m:a", "a", 2), "h:1", "/d", options={"workers": 1})
+    spec = ProcessSpec("gate", "gate", "gate-0-x", AppRef("m:a", "a", 2, ("KEY",)), "h:1", "/d", options={"workers": 1})
     assert ProcessSpec.from_json(spec.to_json()) == spec
     with pytest.raises(ConfigError, match="process spec"):
         ProcessSpec.from_json("{}")
