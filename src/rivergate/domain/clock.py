@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_IN_UTC = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
 
 Micros = int
@@ -27,7 +28,7 @@ def to_micros(at: datetime) -> Micros:
 
 def rfc3339(at: Micros) -> str:
     """`2026-01-31T12:00:00.000001Z`: always six decimals, always Z, so that text order is time order."""
-    return to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{(_EPOCH_IN_UTC + timedelta(microseconds=at)).isoformat(timespec='microseconds')}Z"
 
 
 def parse_rfc3339(text: str) -> Micros:
