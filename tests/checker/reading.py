@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tests.checker.evidence import Evidence
@@ -14,6 +14,26 @@ from tests.checker.line import Line, Partition
 
 ANSWER_S = 15.0
 STUCK_S = 30.0
+SOON = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
+"""What a broker answers that has just started: it leads or coordinates nothing yet."""
+
+
+def patiently(ask: Callable[..., Any], about: Any) -> Any:
+    """The broker's answer, asked again while it has just started."""
+    deadline = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return ask(about, timeout=ANSWER_S)
+        except KafkaException as e:
+            if e.args[0].code() not in SOON or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 class TopicsReader:
@@ -36,7 +56,7 @@ class TopicsReader:
         found: dict[str, list[Line]] = {t: [] for t in topics}
         wanted = [(t, p) for t in found for p in range(self.partitions.get(t, 0))]
         for t, p in wanted:
-            self.lows[t, p] = self._consumer.get_watermark_offsets(TopicPartition(t, p), timeout=ANSWER_S)[0]
+            self.lows[t, p] = patiently(self._consumer.get_watermark_offsets, TopicPartition(t, p))[0]
         self._consumer.assign([TopicPartition(t, p, self.lows[t, p]) for t, p in wanted])
         left, moved = set(wanted), time.monotonic()
         while left:
@@ -60,7 +80,7 @@ class TopicsReader:
         asked = [TopicPartition(t, p) for t in topics for p in range(self.partitions.get(t, 0))]
         client = self._client(group)
         try:
-            answered = client.committed(asked, timeout=ANSWER_S) if asked else []
+            answered = patiently(client.committed, asked) if asked else []
             return {(tp.topic, tp.partition): (tp.offset, tp.metadata or "") for tp in answered}
         finally:
             client.close()
