@@ -1,0 +1,184 @@
+"""The worker's threads: which end, which come back, and which hold nobody up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from rivergate.domain.errors import BadInput, BrokerUnavailable, Fenced, ShardParked
+from rivergate.runtime import worker as module
+from rivergate.runtime.worker import ShardReport, Worker
+
+WAIT_S = 10.0
+
+
+class Reports:
+    """What shards have told, and a wait for what they will tell."""
+
+    def __init__(self) -> None:
+        self.all: list[ShardReport] = []
+        self._news = threading.Condition()
+
+    def __call__(self, report: ShardReport) -> None:
+        with self._news:
+            self.all.append(report)
+            self._news.notify_all()
+
+    def wait_for(self, holds: Callable[[list[ShardReport]], bool]) -> bool:
+        """Wait until it holds of what was told."""
+        with self._news:
+            return self._news.wait_for(lambda: holds(self.all), WAIT_S)
+
+    def states(self, shard: int = 0) -> list[str]:
+        """A shard's states in order, repeats left out."""
+        found: list[str] = []
+        for report in self.all:
+            if report.shard == shard and (not found or found[-1] != report.state):
+                found.append(report.state)
+        return found
+
+
+class Given:
+    """Assignments that a test gives."""
+
+    def __init__(self, *answers: Mapping[int, int] | Exception) -> None:
+        self.answers = list(answers)
+
+    def shards_of(self, stage: str, worker: str) -> Mapping[int, int]:
+        """The next answer, the last one again and again."""
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Driver:
+    """Steps do what a test wants; idle steps wait for the end of the test."""
+
+    def __init__(self, step: Callable[[], None], ended: threading.Event) -> None:
+        self._step = step
+        self._ended = ended
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def step(self) -> bool:
+        """Do it."""
+        self._step()
+        return self._ended.wait(0.01)
+
+    def drain(self) -> None:
+        """Nothing to finish."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Running:
+    """A worker in a thread, its reports, and its end."""
+
+    def __init__(self) -> None:
+        self.reports = Reports()
+        self.stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, assignments: Given, *steps: Callable[[], None]) -> None:
+        """Run one; the first driver gets the first step, the last step serves all that follow."""
+        left = list(steps)
+
+        def make(_: int) -> Driver:
+            return Driver(left.pop(0) if len(left) > 1 else left[0], self.stop)
+
+        worker = Worker("agent-x", "w", assignments, make, self.reports)
+        self._thread = threading.Thread(target=worker.run, args=(self.stop,), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop it."""
+        self.stop.set()
+        if self._thread is not None:
+            self._thread.join(WAIT_S)
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A worker that follows often and waits little."""
+    monkeypatch.setattr(module, "FOLLOW_S", 0.01)
+    monkeypatch.setattr(module, "FENCED_S", 0.0)
+    started = Running()
+    yield started
+    started.end()
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    """A step that fails."""
+
+    def step() -> None:
+        raise error
+
+    return step
+
+
+def idle() -> None:
+    """A step with nothing to do."""
+
+
+def test_a_shard_that_the_brokers_timeout_fenced_comes_back(running: Running) -> None:
+    """The assignment still names this worker, so nobody else has taken the shard."""
+    running.start(Given({0: 0}), raising(Fenced("too late")), idle)
+    assert running.reports.wait_for(lambda _: running.reports.states().count("running") == 2)
+    assert running.reports.states() == ["starting", "running", "fenced", "starting", "running"]
+
+
+def test_a_shard_that_another_owner_fenced_stays_away(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The assignments have come to name the other one."""
+    monkeypatch.setattr(module, "FENCED_S", 3600.0)
+    running.start(Given({0: 0}, {}, {1: 0}), raising(Fenced("taken")), idle)
+    assert running.reports.wait_for(lambda all_: any((r.shard, r.state) == (1, "running") for r in all_))
+    assert running.reports.states(0)[-1] in ("fenced", "stopped")
+
+
+def test_a_shard_that_hangs_holds_no_other_up(running: Running) -> None:
+    """It is asked to go; those that are assigned meanwhile start at once."""
+    hanging = threading.Event()
+    reached = threading.Event()
+
+    def hang() -> None:
+        reached.set()
+        hanging.wait(WAIT_S)
+
+    assignments = Given({0: 0})
+    running.start(assignments, hang, idle)
+    assert reached.wait(WAIT_S)
+    assignments.answers = [{1: 0}]
+    assert running.reports.wait_for(lambda all_: any((r.shard, r.state) == (1, "running") for r in all_))
+    assert "stopped" not in running.reports.states(0)
+    hanging.set()
+    assert running.reports.wait_for(lambda _: "stopped" in running.reports.states(0))
+
+
+def test_assignments_that_can_not_be_read_change_nothing(running: Running) -> None:
+    """While the broker is away, what is ours stays ours."""
+    running.start(Given({0: 0}, BrokerUnavailable("away"), BrokerUnavailable("away"), {0: 0, 1: 0}), idle)
+    assert running.reports.wait_for(lambda all_: any((r.shard, r.state) == (1, "running") for r in all_))
+    assert running.reports.states(0) == ["starting", "running"]
+
+
+@pytest.mark.parametrize("error", [ShardParked("no", remedy="do"), BadInput("garbage", remedy="do")])
+def test_what_no_second_try_can_change_parks_at_once(running: Running, error: Exception) -> None:
+    """The report holds the reason and the remedy."""
+    running.start(Given({0: 0}), raising(error))
+    assert running.reports.wait_for(lambda all_: bool(all_) and all_[-1].state == "parked")
+    assert running.reports.states() == ["starting", "running", "parked"]
+    assert running.reports.all[-1].reason == str(error)
+
+
+def test_a_broker_that_is_away_never_parks(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often: the shard tries again."""
+    monkeypatch.setattr(module, "FAILURES_A_MINUTE", 0)
+    failing = [raising(BrokerUnavailable("away"))] * 2
+    running.start(Given({0: 0}), *failing, idle)
+    assert running.reports.wait_for(lambda _: running.reports.states().count("running") == 3)
+    assert "parked" not in running.reports.states()
