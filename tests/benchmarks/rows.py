@@ -86,16 +86,16 @@ def latency(make: Make, *, ours: bool) -> Figures:
     if ours:
         with app.gate() as second, app.agent({live: -1}) as first:
             found = _timed(app, live)
-            first.finish()
-            second.finish()
+            ended = first.finish(), second.finish()
     else:
         second = app.bare("judging", {proposals: -1}, full=False, beside=True)
         with second, app.bare("asking", {live: -1}, full=False) as first:
             found = _timed(app, live)
-            first.finish()
-            second.finish()
+            ended = first.finish(), second.finish()
     cuts = quantiles(found, n=100)
-    return {"p50": cuts[49], "p99": cuts[98]}
+    events = WARM_UP + TIMED
+    cpu = {f"cpu_us_per_event_hop_{n}": 1e6 * x["loop_cpu_s"] / events for n, x in enumerate(ended, 1)}
+    return {"p50": cuts[49], "p99": cuts[98]} | cpu
 
 
 def _timed(app: BenchApp, live: str) -> list[float]:
