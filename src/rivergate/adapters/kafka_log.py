@@ -20,7 +20,8 @@ from rivergate.kernel.shard import ShardSpec
 INIT_S = 10.0  # a producer that waits for its coordinator longer was seen never to find it: a new one does
 COMMIT_S = 10.0
 METADATA_S = 15.0
-HANGS_S = COMMIT_S + 2.0  # librdkafka 2.16 ignores the timeout of a call whose coordinator went away (issue 5456)
+OFFSETS_S = 5.0
+HANGS_S = OFFSETS_S + 2.0  # librdkafka 2.16 ignores the timeout of a call whose coordinator went away (issue 5456)
 
 
 class KafkaShardLog:
@@ -47,8 +48,9 @@ class KafkaShardLog:
             producer.init_transactions(INIT_S)
         except KafkaException as e:
             raise translated(e, f"taking over {self._spec.name}", self._bootstrap) from e
+        producer.poll(0)
+        self._lost = False  # what was heard while it took over is history
         self._producer = producer
-        self._lost = False
 
     def _heard(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
@@ -172,7 +174,7 @@ class KafkaShardLog:
         batch = [TopicPartition(t, p, o, metadata) for (t, p), o in offsets.items()]
         send = partial(self._live().send_offsets_to_transaction, batch, self._consumer.consumer_group_metadata())
         try:
-            self._watched.call(partial(send, COMMIT_S), HANGS_S)
+            self._watched.call(partial(send, OFFSETS_S), HANGS_S)
         except TimeoutError as e:
             raise CommitUnknown(f"sending offsets: no answer within {HANGS_S:.0f} s") from e
         except KafkaException as e:

@@ -14,10 +14,28 @@ topic's limit may be below it.
 """
 
 
+class OncePerSecond(logging.Filter):
+    """Lets one line of a client and kind through a second: while a broker is away, each client says so 20 times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written. Lines begin with `KIND [client]`."""
+        said = record.getMessage().partition("]")[0]
+        new = record.created - self._last.get(said, 0.0) >= 1.0
+        if new:
+            self._last[said] = record.created
+        return new
+
+
 def common(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What every client has. librdkafka's own lines go to our log, never onto a user's terminal."""
     if not _LOG.handlers:
         _LOG.addHandler(logging.NullHandler())  # without any handler, Python itself writes warnings to stderr
+    if not _LOG.filters:
+        _LOG.addFilter(OncePerSecond())
     return {"bootstrap.servers": bootstrap, "logger": _LOG, "log_level": 4, **(security or {})}
 
 
