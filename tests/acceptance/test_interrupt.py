@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from tests.acceptance.command import Start, orders_in, state_of, until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
 LIMIT_S = 5.0
 START_S = 90.0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("host", ["local", "ray"])
 def test_ctrl_c_ends_all_of_it(start: Start, app: str, tmp_path: Path, host: str) -> None:
     """It ends within five seconds and leaves no process: not Kafka, not Ray, no stage, no service."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ from tests.checker.reading import gather
 
 from rivergate.runtime.kafka import LocalKafka
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
 EVENTS, RATE = 1500, 250
 START_S, END_S = 90.0, 110.0
 VICTIMS = {"agent-watcher-0": 4, "gate-0": 12, "effects-0": 20}
 """Who is killed once so many work orders are written."""
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("host", ["local", "ray"])
 def test_killed_stages_lose_and_double_nothing(
     start: Start, kafka: LocalKafka, app: str, tmp_path: Path, host: str
@@ -30,7 +31,7 @@ def test_killed_stages_lose_and_double_nothing(
     data = tmp_path / "data"
     command = start(*demo(app, data, host, EVENTS, "--rate", str(RATE), "--bootstrap", kafka.bootstrap))
     for slot, orders in VICTIMS.items():
-        until(lambda n=orders: len(orders_in(data)) >= n, START_S, command)
+        until(partial(_has, data, orders), START_S, command)
         victim = _pid(data, slot)
         os.kill(victim, signal.SIGKILL)
     orders_then = len(orders_in(data))
@@ -40,6 +41,10 @@ def test_killed_stages_lose_and_double_nothing(
     check_report(report, EVENTS, host)
     check_world(kafka.bootstrap, app, data, report["actions"])
     assert _taken_over(kafka.bootstrap, app) == {"agent-watcher", "gate", "effects"}
+
+
+def _has(data: Path, orders: int) -> bool:
+    return len(orders_in(data)) >= orders
 
 
 def _pid(data: Path, slot: str) -> int:

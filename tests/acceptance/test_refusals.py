@@ -11,6 +11,8 @@ from tests.acceptance.command import Command, Start, state_of, until
 
 from rivergate.runtime.kafka import LocalKafka
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
 APP = "rivergate.demos.shuttle.app:app"
 REFUSED_S = 60.0
 
@@ -36,7 +38,6 @@ def test_a_broker_that_is_not_there(start: Start, app: str, tmp_path: Path) -> N
         expect_refusal(start(*run(address, app, tmp_path / "data")), address, "rivergate broker")
 
 
-@pytest.mark.slow
 def test_a_second_copy(start: Start, kafka: LocalKafka, app: str, tmp_path: Path) -> None:
     """The message names the process that is there; that one runs on, and still ends in good order."""
     data = tmp_path / "data"

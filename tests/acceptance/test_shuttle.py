@@ -10,11 +10,12 @@ from tests.acceptance.holding import check_report, check_world, demo, report_of
 
 from rivergate.runtime.kafka import LocalKafka
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
 EVENTS = 1500
 END_S = 110.0
 
 
-@pytest.mark.slow
 def test_it_holds_under_ray_on_a_given_kafka(start: Start, kafka: LocalKafka, app: str, tmp_path: Path) -> None:
     """Agents as Ray actors: the report's sums hold, the replay is identical, and the checker finds nothing."""
     data = tmp_path / "data"
@@ -26,7 +27,6 @@ def test_it_holds_under_ray_on_a_given_kafka(start: Start, kafka: LocalKafka, ap
     check_world(kafka.bootstrap, app, data, report["actions"])
 
 
-@pytest.mark.slow
 def test_it_holds_in_processes_on_its_own_kafka(start: Start, app: str, tmp_path: Path) -> None:
     """Its own Kafka ends with it, and tells the same when it is started again on the same folder."""
     data = tmp_path / "data"
