@@ -36,15 +36,17 @@ STAGE = "agent-counter"
 class Numbered(Event, topic="{app}-events", key="n"):
     n: int
     fail: bool = False
+    size: int = 0
 
 
 class Note(Proposal):
     n: int
     seen: int
+    text: str = ""
 
 
 class Counter(Agent):
-    """Proposes a note for every event; fails when told to."""
+    """Proposes a note for every event, of the size that it is told; fails when told to."""
 
     consumes = (Numbered,)
     proposes = (Note,)
@@ -57,7 +59,7 @@ class Counter(Agent):
         self.seen += 1
         if event.fail:
             raise ValueError(f"told to fail at {event.n}")
-        ctx.propose(Note(n=event.n, seen=self.seen), confidence=0.5)
+        ctx.propose(Note(n=event.n, seen=self.seen, text="x" * event.size), confidence=0.5)
 
 
 class Gambler(Counter):
@@ -132,6 +134,11 @@ def hoarder() -> App:
 def raising_effector() -> App:
     """Its effector raises."""
     return replace(app(), effectors={"note": f"{__name__}:clumsy"})
+
+
+def undeclared() -> App:
+    """Its agent reads a topic that no file declares."""
+    return replace(app(), topics=[])
 
 
 def missing_effector() -> App:

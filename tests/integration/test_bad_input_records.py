@@ -21,8 +21,19 @@ EVENTS = {
     5: {"n": 2**60},
     6: b"\xff\xfe",
     7: {"n": 7},
+    8: {"n": 8, "size": 2_000_000},
+    9: b"{" + b"x" * 1_040_000,
 }
-REASONS = {1: "Invalid JSON", 2: "field n", 3: "told to fail at 3", 4: "object", 5: "below 2**53", 6: "Invalid JSON"}
+REASONS = {
+    1: "Invalid JSON",
+    2: "field n",
+    3: "told to fail at 3",
+    4: "object",
+    5: "below 2**53",
+    6: "Invalid JSON",
+    8: "above the limit of 900,000",
+    9: "Invalid JSON",
+}
 TOPICS = (
     "proposals",
     "actions",
@@ -51,15 +62,15 @@ def test_foreign_records_everywhere(kafka: LocalKafka, tmp_path: Path) -> None:
         assert until(lambda: world.done() == [0, 7])
         for topic in TOPICS:
             world.send(GARBAGE, f"{world.name}.{topic}")
-        world.send({"n": n} for n in range(8, 20))
-        assert until(lambda: world.done() == [0, *range(7, 20)])
+        world.send({"n": n} for n in range(10, 20))
+        assert until(lambda: world.done() == [0, 7, *range(10, 20)])
         letters = len(REASONS) + len(JUDGED) * len(GARBAGE)
         assert until(lambda: len(world.read("dead_letters")) == letters)
         assert session.running is not None
         before = session.running.processes
     with world.running() as again:
         world.send([{"n": 20}])
-        assert until(lambda: world.done() == [0, *range(7, 21)])
+        assert until(lambda: world.done() == [0, 7, *range(10, 21)])
         assert again.running is not None
         assert {p.incarnation for p in again.running.processes}.isdisjoint(p.incarnation for p in before)
         again.demand_alive()

@@ -21,6 +21,7 @@ from rivergate.runtime.lock import demand_unlocked
     [
         ("typo", r"undeclared reference to 'action\.nn'", "did you mean 'action.n'"),
         ("hoarder", "state of agent Hoarder can't be put into a snapshot", "no open files, locks or lambdas"),
+        ("undeclared", "no topic file declares '.*-events'", "add a file for it"),
         ("missing_effector", "effector of 'note' can't be loaded .*no_such_thing", "MODULE:CALLABLE"),
     ],
 )

@@ -100,7 +100,7 @@ class Context:
 
         `confidence` is a probability. `reasons` are kept for whoever has to judge or explain. `on_behalf_of`
         names the person who stands behind it and so can't approve it. Raises `BadInput` where the arguments
-        have no canonical form.
+        have no canonical form or are too large for a record.
         """
         if not 0.0 <= confidence <= 1.0:
             raise BadInput(f"confidence {confidence} isn't a probability", remedy="give a number from 0 to 1")
@@ -131,7 +131,9 @@ class Context:
         return pid
 
     def publish(self, event: Event) -> None:
-        """Write a typed event to its topic; it goes to the partition that its key chooses."""
+        """Write a typed event to its topic; it goes to the partition that its key chooses. Raises `BadInput`
+        where it is too large for a record.
+        """
         out = self._out.records
         cls = type(event)
         batch = self._batch
@@ -140,6 +142,8 @@ class Context:
             known = self._published[cls] = (cls.topic_in(self._app), cls.event_type.encode())
         topic, ce_type = known
         value = cls.__pydantic_serializer__.to_json(event)
+        if len(value) > self._out.limit_bytes:
+            raise _too_large(topic, value, self._out)
         ce_id = b"%d-%d-%d" % (batch.shard, batch.seq, len(out))
         out.append(Output(topic, BY_KEY, event.key_bytes(), value, ce_id, ce_type, self._passed_on()))
 
@@ -147,12 +151,15 @@ class Context:
         """Send a message to another agent by its name, through the bus; `key` chooses the shard."""
         out = self._out.records
         batch = self._batch
+        value = orjson.dumps({"to": to, "from": self._agent, "message": message})
+        if len(value) > self._out.limit_bytes:
+            raise _too_large(names.MESSAGES, value, self._out)
         out.append(
             Output(
                 topic=names.topic(self._app, names.MESSAGES),
                 partition=BY_KEY,
                 key=key.encode() or self._cause.key,
-                value=orjson.dumps({"to": to, "from": self._agent, "message": message}),
+                value=value,
                 ce_id=b"%d-%d-%d" % (batch.shard, batch.seq, len(out)),
                 ce_type=names.MESSAGE_V1.encode(),
                 traceparent=self._spanned(),
@@ -208,14 +215,25 @@ class Context:
 
     def _write(self, topic: str, ce_id: bytes, ce_type: bytes, value: dict[str, Any]) -> None:
         cause = self._cause
+        raw = orjson.dumps(value)
+        if len(raw) > self._out.limit_bytes:
+            raise _too_large(topic, raw, self._out)
         self._out.records.append(
             Output(
                 topic=names.topic(self._app, topic),
                 partition=cause.partition,
                 key=cause.key,
-                value=orjson.dumps(value),
+                value=raw,
                 ce_id=ce_id,
                 ce_type=ce_type,
                 traceparent=self._spanned(),
             )
         )
+
+
+def _too_large(topic: str, value: bytes, out: Outputs) -> BadInput:
+    """The broker would refuse it, and the whole commit with it."""
+    return BadInput(
+        f"a record of {len(value):,} bytes for {topic} is above the limit of {out.limit_bytes:,}",
+        remedy="write less, or write where it can be found (a file, an object store) and send its address and digest",
+    )
