@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from rich.console import Console
 from tests.checker import check
 from tests.integration.bad_world import STAGE, World, until
 
+from rivergate.cli.run import tell_parked
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime.kafka import LocalKafka
 
@@ -66,6 +69,11 @@ def test_an_agent_that_is_not_deterministic(kafka: LocalKafka, tmp_path: Path) -
         assert found is not None
         assert "folding commit 0 of agent-counter/0 again gives" in found.reason
         assert "isn't deterministic" in found.reason
+        assert until(lambda: session.running is not None and f"{STAGE}/0" in session.running.parked)
+        console = Console(file=io.StringIO(), width=400)
+        assert found.reason == tell_parked(console, session, {})[f"{STAGE}/0"]
+        assert isinstance(console.file, io.StringIO)
+        assert "parked agent-counter/0: " in console.file.getvalue()
         session.demand_alive()
     assert world.done() == [0, 1, 2, 3]
     assert len(world.values("proposals")) == 4

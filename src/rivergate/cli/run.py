@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rivergate.cli.broker import starting_progress
@@ -125,11 +126,22 @@ def in_foreground(options: RunOptions) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
         announce(console, session)
+        told: dict[str, str] = {}
         while not ended.wait(0.5):
             session.demand_alive()
+            told = tell_parked(console, session, told)
         console.print("draining …", style="dim")
     finally:
         context.__exit__(None, None, None)
+
+
+def tell_parked(console: Console, session: Session, told: dict[str, str]) -> dict[str, str]:
+    """Say which shards have parked since, and why; returns all that are parked now."""
+    found = dict(session.running.parked) if session.running is not None else told
+    for shard, why in found.items():
+        if told.get(shard) != why:
+            console.print(f"[bold red]parked[/] {escape(f'{shard}: {why}')}", highlight=False, soft_wrap=True)
+    return found
 
 
 def announce(console: Console, session: Session) -> None:

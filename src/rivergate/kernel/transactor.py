@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rivergate.audit.otlp import SpanEncoder
-from rivergate.domain.clock import Micros, rfc3339
+from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Record
@@ -18,7 +18,7 @@ from rivergate.kernel.commit import Hook, commit, dead_letter, no_hook, prepare
 from rivergate.kernel.recovery import Progress, recover, silent
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
-from rivergate.kernel.start import check_positions, newest_commit, refuse_what_was_read
+from rivergate.kernel.start import check_positions, newest_commit, refuse_clock_ahead, refuse_what_was_read
 from rivergate.ports import Batch, Clock, Fold, LogReader, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
@@ -70,6 +70,7 @@ class Transactor:
         self._limits = limits
         self._fold = make_fold()
         self.standing = Standing()
+        self._snapshot_is_named = True
         self._rebuilds: deque[float] = deque()
         self._folded_s = 0.0
         self._snapshot_cost_s = 0.0
@@ -99,12 +100,16 @@ class Transactor:
 
     def drain(self) -> None:
         """Leave a snapshot at the newest sequence, that of a commit record made for it, so that other code can go on."""
-        if self.standing.seq == 0 or (self.standing.snapshot and self.standing.snapshot.seq == self.standing.seq - 1):
+        standing = self.standing
+        kept = standing.snapshot
+        if standing.seq == 0 or (kept is not None and kept.seq == standing.seq - 1 and self._snapshot_is_named):
             return
-        prepared = prepare(self.spec, self.standing, clock=self.standing.clock, ranges=(), outputs=())
-        drained = self.standing.after(prepared.record, self.standing.journal_offset)
+        prepared = prepare(self.spec, standing, clock=standing.clock, ranges=(), outputs=())
+        drained = standing.after(prepared.record, standing.journal_offset)
         ref = self._tools.snapshots.put(Snapshot(drained, self.spec.code, self._tools.versions, self._fold.dump()))
-        commit(self._log, self.spec, replace(prepared, record=replace(prepared.record, snapshot=ref)), self._tools.hook)
+        record = replace(prepared.record, snapshot=ref)
+        commit(self._log, self.spec, replace(prepared, record=record), self._tools.hook)
+        self._stand_after(record)
 
     def close(self) -> None:
         """Give the shard up."""
@@ -121,7 +126,7 @@ class Transactor:
                 self._fold_and_commit(ordered, ranges, clock, failed)
             except RecordFailed as e:
                 if e.index < 0:
-                    raise ShardParked(f"{self.spec.name}: a timer failed: {e.reason}", remedy=_MEND) from e
+                    raise ShardParked(f"{self.spec.name}: a timer failed: {e.reason}", remedy=_mend(self.spec)) from e
                 _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
                 self._count_rebuild(f"records that fail ({e.reason})")
                 self._rebuild_state()
@@ -166,18 +171,18 @@ class Transactor:
         commit(self._log, spec, prepared, self._tools.hook)
         self._committed(prepared.record)
 
-    def _committed(self, record: CommitRecord) -> None:
+    def _stand_after(self, record: CommitRecord) -> int:
+        """Take a commit into account; returns the broker's time of it."""
         offset, appended_ms = self._log.journal_appended()
         self.standing = self.standing.after(record, offset)
+        self._snapshot_is_named = True
         if self.spec.accept_new_code is not None:
             self.spec = replace(self.spec, accept_new_code=None)
-        ahead_s = self.standing.clock / 1e6 - appended_ms / 1e3
-        if appended_ms > 0 and ahead_s > self._limits.clock_ahead_s:
-            raise ShardParked(
-                f"{self.spec.name}: this machine's clock is {ahead_s:.0f} s ahead of the broker's",
-                remedy="set the clocks right (NTP), wait until the broker's clock has passed "
-                f"{rfc3339(self.standing.clock)}, then `rivergate shards resume {self.spec.name}`",
-            )
+        return appended_ms
+
+    def _committed(self, record: CommitRecord) -> None:
+        appended_ms = self._stand_after(record)
+        refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
         self._snapshot_if_due()
 
     # --- state ---------------------------------------------------------------------------------------------
@@ -185,13 +190,18 @@ class Transactor:
     def _rebuild_state(self, *, new_owner: bool = False) -> None:
         newest = newest_commit(self._log, self.spec)
         reader = self._tools.reader()
+        started = time.perf_counter()
         try:
             found = recover(self.spec, newest, self._tools.snapshots, reader, self._make_fold, self._tools.progress)
         finally:
             reader.close()
         self._fold = found.fold
+        self._snapshot_is_named = True
+        self._folded_s = time.perf_counter() - started if found.replayed else 0.0
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
+        if newest is not None and found.replayed and newest[0].code != self.spec.code:
+            self._take_snapshot()  # of what the accepted code made of the old commits, which it can't be held against
 
     def _read_on(self) -> None:
         """Read from where the shard stands; what was fetched before is fetched again."""
@@ -204,7 +214,8 @@ class Transactor:
             self._rebuilds.popleft()
         if len(self._rebuilds) > self._limits.rebuilds_a_minute:
             raise ShardParked(
-                f"{self.spec.name}: {len(self._rebuilds)} rebuilds within a minute, the last for {why}", remedy=_MEND
+                f"{self.spec.name}: {len(self._rebuilds)} rebuilds within a minute, the last for {why}",
+                remedy=_mend(self.spec),
             )
 
     def _snapshot_if_due(self) -> None:
@@ -218,6 +229,7 @@ class Transactor:
         started = time.monotonic()
         snapshot = Snapshot(self.standing, self.spec.code, self._tools.versions, self._fold.dump())
         self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot))
+        self._snapshot_is_named = False
         self._snapshot_at = time.monotonic()
         self._snapshot_cost_s = self._snapshot_at - started
         self._folded_s = 0.0
@@ -237,6 +249,8 @@ def _original_index(index: int, failed: dict[int, str]) -> int:
     return index
 
 
-_MEND = "mend the cause (the log names the records), then `rivergate shards resume STAGE/SHARD`"
+def _mend(spec: ShardSpec) -> str:
+    return f"mend the cause (the log names the records), then `rivergate shards resume {spec.name} --app {spec.app}`"
+
 
 __all__ = ["Limits", "Tools", "Transactor"]

@@ -113,6 +113,10 @@ class Bootstrap:
             self._ready = self._planned <= {k for k, s in found.items() if s.state in ("running", "parked")}
         return self._ready
 
+    def parked(self) -> dict[str, str]:
+        """Why each parked shard (`stage/shard`) is parked."""
+        return {f"{s.stage}/{s.shard}": s.reason for s in self._reports().values() if s.state == "parked"}
+
     def _reports(self) -> dict[tuple[str, int], ShardStatus]:
         """The newest report of each planned shard since this start."""
         if self._status is None:

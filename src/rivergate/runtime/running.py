@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ class StageProcess:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The newest word of the supervisor. `topics` says that they are there, `error` why it gave up."""
+    """The newest word of the supervisor. `topics` says that they are there, `error` why it gave up, `parked` why a shard
+    (`stage/shard`) waits for a person.
+    """
 
     pid: int
     app: str
@@ -38,6 +40,7 @@ class Running:
     error: str = ""
     processes: Sequence[StageProcess] = field(default=())
     topics: bool = False
+    parked: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunningState:
@@ -48,17 +51,31 @@ class RunningState:
         self._app, self._bootstrap, self._host = app, bootstrap, host
         self._ready = False
         self._topics = False
+        self._parked: Mapping[str, str] = {}
         self._written: Running | None = None
 
     def update(
-        self, processes: Sequence[StageProcess], *, ready: bool | None = None, topics: bool | None = None
+        self,
+        processes: Sequence[StageProcess],
+        *,
+        ready: bool | None = None,
+        topics: bool | None = None,
+        parked: Mapping[str, str] | None = None,
     ) -> None:
         """Write what has changed."""
         self._ready = self._ready if ready is None else ready
         self._topics = self._topics if topics is None else topics
+        self._parked = self._parked if parked is None else parked
         self._write(
             Running(
-                os.getpid(), self._app, self._bootstrap, self._host, self._ready, "", tuple(processes), self._topics
+                os.getpid(),
+                self._app,
+                self._bootstrap,
+                self._host,
+                self._ready,
+                processes=tuple(processes),
+                topics=self._topics,
+                parked=self._parked,
             )
         )
 

@@ -119,9 +119,12 @@ class Supervisor:
             if self._owners.resume(stage, shard):
                 self._assign(stage)
         self._patiently(self._publish)
-        self._patiently(self._demand_ours)
         self._state.update(self._processes())
         self._patiently(lambda: self._state.update(self._processes(), ready=bootstrap.is_ready()))
+        if time.monotonic() >= self._watch_at:
+            self._watch_at = time.monotonic() + WATCH_S
+            self._patiently(self._assignments.demand_ours)
+            self._patiently(lambda: self._state.update(self._processes(), parked=bootstrap.parked()))
 
     def _patiently(self, step: Callable[[], None]) -> None:
         """What needs the broker is tried again while it is away; the processes run on and wait likewise."""
@@ -182,11 +185,6 @@ class Supervisor:
         if self._unpublished and time.monotonic() >= self._publish_at:
             self._assignments.publish({s: self._owners.stages[s] for s in self._unpublished}, wall_clock())
             self._unpublished.clear()
-
-    def _demand_ours(self) -> None:
-        if time.monotonic() >= self._watch_at:
-            self._watch_at = time.monotonic() + WATCH_S
-            self._assignments.demand_ours()
 
     def _processes(self) -> list[StageProcess]:
         return [
