@@ -64,17 +64,18 @@ class AgentFold:
         self._ctx.start_batch(batch, out)
         self.state.memory.expire(batch.clock)
         self.state.keyed.expire(batch.clock)
-        for name, cause in self.state.timers.take_due(batch.clock):
-            self._call(cause, "timer", self.state.agent.on_timer, name)
         handlers = self._handlers
         index = -1
         try:
+            for name, cause in self.state.timers.take_due(batch.clock):
+                self._call(cause, "timer", self.state.agent.on_timer, name)
             for index, record in enumerate(records):
                 handlers[record.topic](record, index)
         except RecordFailed:
             raise
         except Exception as e:
-            raise RecordFailed(index, f"{type(e).__name__}: {e}", where=str(records[index].position)) from e
+            where = str(records[index].position) if index >= 0 else "a timer"
+            raise RecordFailed(index, f"{type(e).__name__}: {e}", where=where) from e
 
     def next_deadline(self) -> Micros | None:
         """See `ports.Fold.next_deadline`."""

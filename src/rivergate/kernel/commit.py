@@ -150,5 +150,5 @@ def dead_letter(spec: ShardSpec, record: Record, reason: str) -> Output:
         partition=record.partition,
         key=record.key,
         value=record.value,
-        raw_headers=[*kept, ("rg_origin", origin), ("rg_reason", reason.encode()[:1000])],
+        raw_headers=[*kept, ("rg_origin", origin), ("rg_reason", reason.encode(errors="replace")[:1000])],
     )

@@ -64,8 +64,9 @@ def recover(
     for recorded, at in _journal(spec, reader, standing.journal_offset + 1, offset):
         if recorded.seq < standing.seq:
             continue
+        check = recorded.code == spec.code or spec.accept_new_code is None
         try:
-            standing = fold_again(spec, recorded, at, fold, standing, reader, check=not changed)
+            standing = fold_again(spec, recorded, at, fold, standing, reader, check=check)
         except ReplayMismatch as e:
             raise ShardParked(e.what, where=e.where, remedy=e.remedy) from e
         done += 1

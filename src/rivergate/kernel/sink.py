@@ -17,6 +17,7 @@ BATCH = 2000
 WAIT_S = 0.2
 RETRY_S = 1.0
 REST_S = 1.0
+QUIET_POLLS = 3
 
 
 class SinkDriver:
@@ -35,6 +36,7 @@ class SinkDriver:
         self._on_batch = on_batch
         self._at: dict[TopicPartition, int] = {}
         self._caught_up = threading.Event()
+        self._quiet = 0
 
     @property
     def caught_up(self) -> bool:
@@ -88,6 +90,7 @@ class SinkDriver:
         if not records:
             self._reached_end()
             return False
+        self._quiet = 0
         self._sink.write(records)
         for r in records:
             self._at[r.topic, r.partition] = r.offset + 1
@@ -96,6 +99,10 @@ class SinkDriver:
         return True
 
     def _reached_end(self) -> None:
-        """Nothing came: what lies between our place and the end are transaction markers."""
-        if not self._caught_up.is_set():
+        """Nothing came, several times: what lies between our place and the end are transaction markers.
+
+        Once could be a slow broker, and a view that says too early that it is whole would be believed.
+        """
+        self._quiet += 1
+        if self._quiet >= QUIET_POLLS:
             self._caught_up.set()

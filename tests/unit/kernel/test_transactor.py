@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing, World, run
+
+from rivergate.agents import Context
+from rivergate.agents.fold import AgentFold
+from rivergate.domain.errors import ShardParked
+from rivergate.domain.record import Record
+from rivergate.kernel.transactor import Limits
+from rivergate.ports import Batch, Outputs
+from rivergate.testing.memory_log import Fate
+
+OFTEN = Limits(batch=1, wait_s=0.0, replay_s=0.0, snapshot_share=1e9)
+"""A snapshot after every commit."""
+ACCEPT = {"who": "operator", "why": "a test"}
+
+
+class Alarmed(Summing):
+    """Sets a timer that fails."""
+
+    name = Summing.name
+
+    def on_event(self, event: Put, ctx: Context) -> None:
+        ctx.set_timer("bell", timedelta(seconds=event.n))
+
+    def on_timer(self, name: str, ctx: Context) -> None:
+        raise ValueError(f"{name} rang")
+
+
+def test_a_drain_names_the_snapshot_that_was_taken_after_the_newest_commit() -> None:
+    """A periodic snapshot is named by the commit after it; where none comes, the drain has to, or new code is refused."""
+    world = World()
+    for n in (1, 2, 3):
+        world.put(n)
+    run(world.transactor(limits=OFTEN)).drain()
+    named = world.journal()[-1].snapshot
+    assert named is not None
+    assert named.seq == world.journal()[-1].seq
+    world.put(4)
+    run(world.transactor(code=NEW_CODE))
+    assert [v["sum"] for v in world.written()] == [1, 3, 6, 10]
+
+
+def test_a_second_drain_has_nothing_to_do() -> None:
+    """Neither of the same owner nor of the next."""
+    world = World()
+    world.put(1)
+    transactor = run(world.transactor())
+    transactor.drain()
+    transactor.drain()
+    run(world.transactor()).drain()
+    assert [r.seq for r in world.journal()] == [0, 1]
+
+
+def test_accepted_code_that_dies_before_a_snapshot_goes_on() -> None:
+    """Commits of the old code can't be checked against the new: acceptance holds after a crash too."""
+    world = World()
+    world.put(1)
+    run(world.transactor())
+    world.put(2)
+    with pytest.raises(ShardParked, match="last run by other code"):
+        world.transactor(Doubling, code=NEW_CODE).open()
+    run(world.transactor(Doubling, code=NEW_CODE, accept=ACCEPT))
+    world.put(3)
+    run(world.transactor(Doubling, code=NEW_CODE))
+    assert [v["sum"] for v in world.written()] == [1, 6, 12]
+
+
+def test_what_is_too_large_to_be_written_is_a_dead_letter() -> None:
+    """One such record must not stop the shard: the broker would refuse the commit again and again."""
+    world = World()
+    for n, text in ((1, ""), (2, "long"), (3, "")):
+        world.put(n, text)
+    run(world.transactor(limits=Limits(batch=10, wait_s=0.0, output_bytes=1000)))
+    assert [v["sum"] for v in world.written()] == [1, 4]
+    assert "1,000" in world.dead()[0]
+    assert world.replay().difference == ""
+
+
+def test_a_reason_that_no_header_can_hold_is_no_obstacle() -> None:
+    """What user code puts into an exception may have no UTF-8 form."""
+    world = World()
+    world.put(1, "raise")
+    world.put(2)
+    run(world.transactor())
+    assert [v["sum"] for v in world.written()] == [2]
+    assert world.dead() == ["ValueError: told to fail: ?"]
+
+
+def test_a_timer_that_fails_parks_the_shard_and_says_so() -> None:
+    """No record is at fault that could be put aside."""
+    world = World()
+    world.put(1)
+    transactor = run(world.transactor(Alarmed))
+    world.now += 2_000_000
+    with pytest.raises(ShardParked, match="a timer failed: ValueError: bell rang"):
+        transactor.step()
+
+
+def test_what_was_replayed_counts_for_the_next_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard that dies often would otherwise replay more and more."""
+    now = [0.0]
+
+    class Slow(AgentFold):
+        def fold(self, batch: Batch, records: Sequence[Record], out: Outputs) -> None:
+            now[0] += 0.1
+            super().fold(batch, records, out)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    world = World()
+    for _ in range(3):
+        for n in range(5):
+            world.put(n)
+        run(world.transactor(make=lambda: Slow(world.app, Summing)))
+    assert [r.seq for r in world.journal() if r.snapshot] == [11, 12, 13, 14]
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+def test_whichever_way_a_commit_ends_nothing_is_lost_or_doubled(fate: Fate) -> None:
+    """Aborted, unknown but committed, unknown and open: the journal says which, and the replay agrees."""
+    world = World()
+    for n in (1, 2, 3):
+        world.put(n)
+    world.broker.fates.append(fate)
+    run(world.transactor())
+    assert [v["sum"] for v in world.written()] == [1, 3, 6]
+    assert [r.seq for r in world.journal()] == [0, 1, 2]
+    assert world.replay().difference == ""
