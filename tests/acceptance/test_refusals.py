@@ -38,6 +38,13 @@ def test_a_broker_that_is_not_there(start: Start, app: str, tmp_path: Path) -> N
         expect_refusal(start(*run(address, app, tmp_path / "data")), address, "rivergate broker")
 
 
+def test_a_data_directory_that_cannot_be(start: Start, app: str, tmp_path: Path) -> None:
+    """The message names the path that is in the way and the option that names another."""
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    expect_refusal(start(*run("127.0.0.1:1", app, in_the_way / "data")), str(in_the_way), "--data-dir")
+
+
 def test_a_second_copy(start: Start, kafka: LocalKafka, app: str, tmp_path: Path) -> None:
     """The message names the process that is there; that one runs on, and still ends in good order."""
     data = tmp_path / "data"

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from rivergate.domain.errors import ConfigError
+
 
 def default_data_dir(app: str) -> Path:
     """`$RIVERGATE_DATA_DIR/{app}` if that is set, else `~/.local/share/rivergate/{app}` (XDG)."""
@@ -28,9 +30,16 @@ class DataDir:
     root: Path
 
     def make(self) -> DataDir:
-        """Create what is missing."""
-        for folder in (self.root, self.keys, self.logs):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Create what is missing. Raises `ConfigError` where that can't be."""
+        try:
+            for folder in (self.root, self.keys, self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as e:
+            raise ConfigError(
+                f"can't be a data directory: {e.strerror}",
+                where=str(e.filename or self.root),
+                remedy="name a folder that you may write to with --data-dir",
+            ) from e
         return self
 
     @property
