@@ -46,7 +46,9 @@ class Outputs:
     limit_bytes: int = 900_000
 
     def skip(self, index: int, reason: str) -> None:
-        """The record can't be decoded: it goes to the dead letters and never reached the state."""
+        """The record can't be taken: it goes to the dead letters. It must have left nothing in the state, counters
+        included, since a replay folds the batch without it.
+        """
         self.skipped.append((index, reason))
 
 

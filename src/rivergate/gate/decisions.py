@@ -47,7 +47,6 @@ def on_decision(turn: Turn, record: Record, index: int) -> None:
         return
     until = decided_at + REMEMBERED
     if until <= max(turn.clock, turn.state.decided.horizon) or decided_at > turn.clock + AHEAD:
-        turn.count("late_decisions")
         turn.emit.out.skip(index, "`decided_at` is over an hour behind the clock, or ahead of it: decide again")
         return
     turn.state.decided.add(decision_id, until, "")

@@ -62,7 +62,6 @@ def on_resolution(turn: Turn, record: Record, index: int) -> None:
         return
     refusal = _refusal(turn, value)
     if refusal:
-        turn.count("refused_resolutions")
         turn.emit.out.skip(index, refusal)
         return
     pid = value["proposal_id"]

@@ -38,7 +38,6 @@ def on_proposal(turn: Turn, record: Record, index: int) -> None:
         return
     late = p.expires_at <= turn.clock
     if p.may_repeat and (late or p.expires_at <= state.judged.horizon):
-        turn.count("late_proposals")
         why = "it came after its expires_at" if late else "the gate can't tell any more whether it judged it"
         out.skip(index, f"{why}; nobody judged this record: propose again")
         return

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.gate.world import APP, CHEAPER, OPERATOR, POLICY, QUORUM, STRICT, World
+from tests.unit.gate.world import APP, CHEAPER, OPERATOR, POLICY, QUORUM, REVIEW_SERVICE, STRICT, World
 
 from rivergate.domain import names
-from rivergate.domain.clock import SECOND, Micros
+from rivergate.domain.clock import SECOND, Micros, rfc3339
 from rivergate.domain.errors import SnapshotCorrupt
 from rivergate.domain.record import Record
 from rivergate.gate.fold import GateFold
@@ -164,3 +164,22 @@ def test_memory_is_given_back() -> None:
     assert w.fold.next_deadline() is None
     assert len(w.fold.dump()) < empty + 100 * 60
     assert SECOND == 1_000_000
+
+
+def test_a_skipped_record_leaves_nothing_in_the_state() -> None:
+    """A replay doesn't fold dead letters again, so what they changed would be a difference."""
+    w = World().ready()
+    opened = dict(w.send(w.proposal(200.0)))["review.opened"]
+    w.later(7200)
+    before = w.fold.digest()
+    late = w.decision(opened, decided_at=rfc3339(w.clock - 7000 * SECOND))
+    resolution = REVIEW_SERVICE.sign({"proposal_id": opened["proposal_id"], "status": "done", "by": "a", "note": ""})
+    records = [late, w.proposal(n=9, door=True), w.record(names.DECISIONS, names.RESOLUTION_V1, resolution)]
+    idle, busy = GateFold(APP, OPERATOR.public), GateFold(APP, OPERATOR.public)
+    for fold, batch in ((idle, []), (busy, records)):
+        fold.load(w.fold.dump())
+        assert fold.digest() == before
+        out = Outputs()
+        fold.fold(Batch(APP, names.GATE, 0, w.seq, w.clock, lambda: 7), batch, out)
+        assert len(out.skipped) == len(batch)
+    assert busy.digest() == idle.digest()
