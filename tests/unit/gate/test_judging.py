@@ -115,14 +115,18 @@ def test_another_review_or_deny_rule_never_makes_it_milder(
 @settings(max_examples=100, deadline=None)
 @given(said=rules(), arguments=ARGUMENTS)
 def test_what_is_allowed_was_allowed_by_a_rule_and_fits_the_schema(said: list[Rule], arguments: dict[str, Any]) -> None:
-    """`allow` leaves the arguments alone; `modify` is stable: judged again, its arguments stay as they are."""
+    """`allow` leaves the arguments alone; `modify` is stable: judged again, its arguments stay as they are.
+
+    They pass again too, unless the rules that spoke don't speak of what they made of them, and so none does.
+    """
     j = judge(said, arguments)
     if j.verdict is Verdict.ALLOW:
         assert j.arguments is arguments
     if j.verdict <= Verdict.MODIFY:
         assert any(s.verdict is j.verdict for s in j.rules)
-        assert judge(said, j.arguments).arguments == j.arguments
-        assert judge(said, j.arguments).verdict <= Verdict.MODIFY
+        again = judge(said, j.arguments)
+        assert again.arguments == j.arguments
+        assert again.verdict <= Verdict.MODIFY or [s.id for s in again.rules] == ["default-deny"]
 
 
 @pytest.mark.parametrize(("on_error", "verdict"), [(Verdict.DENY, "deny"), (Verdict.REVIEW, "review")])
