@@ -108,7 +108,7 @@ class GraphWorld:
         raw = orjson.dumps({"proposal_id": pid, **value, **more})
         self.broker.append(f"plant.{topic}", 0, raw, headers=[("ce_type", ce_type)])
 
-    def performer(self, hook: Hook = no_hook) -> Performer:
+    def performer(self, hook: Hook = no_hook, output_bytes: int = 900_000) -> Performer:
         """A new owner of the shard, opened."""
         tools = Tools(
             snapshots=cast("SnapshotStore", None),
@@ -123,7 +123,7 @@ class GraphWorld:
             MemoryShardLog(self.broker, self.spec),
             lambda: GraphWork(self.app, self.agent),
             tools,
-            Limits(batch=50, wait_s=0.0),
+            Limits(batch=50, wait_s=0.0, output_bytes=output_bytes),
             replies=self.agent.replies(self.app),
             recalls=self.agent.recalls(self.app),
         )

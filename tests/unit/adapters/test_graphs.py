@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Send
-from tests.unit.adapters.graph_world import Alarm, GraphWorld, Restart, build, owner, run_until
+from tests.unit.adapters.graph_world import Alarm, Counted, GraphWorld, Restart, build, owner, run_until
 
 from rivergate.adapters.graphs import GraphAgent
 from rivergate.domain.errors import ConfigError
@@ -288,3 +289,33 @@ def test_parallel_branches_keep_their_answers_apart(crash_after: int) -> None:
     (result,) = [v["result"] for v in world.values("responses") if v["what"] == "result"]
     told = [m["content"] for m in result["messages"] if m["type"] == "tool"]
     assert sorted(told) == sorted(f'{{"status":"done","detail":"{m}"}}' for m in ("xa", "xb", "ya", "yb", "za", "zb"))
+
+
+@pytest.mark.parametrize(("machine", "detail"), [("m" * 2000, ""), ("m", "d" * 900)])
+def test_what_is_too_large_to_be_written_ends_the_case_and_no_more(machine: str, detail: str) -> None:
+    """A step or a result above the limit makes a dead letter of the event; the broker would refuse it for ever."""
+    world = GraphWorld()
+    world.alarm(machine)
+    performer = world.performer(output_bytes=2000)
+    if detail:
+        run_until(performer, lambda: waits(world))
+        world.answer(world.values("proposals")[0]["proposal_id"], detail=detail)
+    run_until(performer, lambda: bool(world.broker.records("plant.dead_letters")))
+    (letter,) = world.broker.records("plant.dead_letters")
+    assert b"is above 2,000" in (letter.header("rg_reason") or b"")
+    written = [*world.broker.records("plant.responses"), *world.broker.records("plant.proposals")]
+    assert all(len(r.value or b"") <= 2000 for r in written)
+    assert world.journal()[-1].open == ()
+
+
+def test_what_a_model_says_without_a_json_form_ends_the_case_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number of forty digits among a tool call's arguments is such a thing."""
+    answer = AIMessage(
+        "", tool_calls=[{"name": "restart", "args": {"machine": 10**40}, "id": "1", "type": "tool_call"}]
+    )
+    monkeypatch.setattr(Counted, "_answer", lambda self, messages: answer)
+    world = GraphWorld()
+    world.alarm("press-1")
+    run_until(world.performer(), lambda: bool(world.broker.records("plant.dead_letters")))
+    (letter,) = world.broker.records("plant.dead_letters")
+    assert b"no JSON form" in (letter.header("rg_reason") or b"")

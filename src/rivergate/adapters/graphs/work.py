@@ -85,12 +85,19 @@ class GraphWork:
         """New steps are written and the graph runs again; without any it waits; its result ends it."""
         case, ended = self._cases[deed.position], result
         assert isinstance(ended, Ended)  # noqa: S101 - what `_run` returns
-        for step in ended.steps:
-            outputs, span = case.record_step(batch, step)
+        try:
+            written = [case.record_step(batch, step) for step in ended.steps]
+            if ended.result is not None:
+                output, span = case.record_result(batch, ended.result)
+                written.append(([output], span))
+        except orjson.JSONEncodeError as e:
+            return self._give_up(batch, case, f"what the graph made has no JSON form: {e}", out)
+        largest = max((len(o.value or b"") for outputs, _ in written for o in outputs), default=0)
+        if largest > out.limit_bytes:
+            return self._give_up(batch, case, f"a record of {largest:,} bytes is above {out.limit_bytes:,}", out)
+        for outputs, span in written:
             out.records += outputs
             out.spans.append(span)
-            if max(len(o.value or b"") for o in outputs) > out.limit_bytes:
-                return self._give_up(batch, case, f"{step.what} at {step.place} is too large for a record", out)
         self._waiting.update(dict.fromkeys(case.proposals, deed.position))
         if len(case.given) > self._agent.max_steps:
             return self._give_up(batch, case, f"no end after {self._agent.max_steps} steps", out)
@@ -100,9 +107,6 @@ class GraphWork:
                 return self._give_up(batch, case, ended.error, out)
             return self._deed(case, self._agent.retry_s * 2 ** (case.failures - 1))
         if ended.result is not None:
-            output, span = case.record_result(batch, ended.result)
-            out.records.append(output)
-            out.spans.append(span)
             self._forget(case)
             return None
         if ended.steps or case.woken:
@@ -144,7 +148,7 @@ class GraphWork:
         if record.ce_type not in (names.OUTCOME_V1, names.DENIAL_V1):
             return None
         value = record.json_object or {}
-        pid = str(value.get("proposal_id"))
+        pid = value.get("proposal_id")
         if not isinstance(pid, str):
             return None
         case = self._cases.get(self._waiting[pid]) if pid in self._waiting else None
