@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -20,6 +20,9 @@ from rivergate.effects.effector import Action, Delivery, Effector, Outcome
 from rivergate.ports import Batch, Clock, Outputs
 
 _LOG = logging.getLogger("rivergate.effects")
+
+LONGEST_DETAIL = 10_000
+"""Characters of an outcome's detail that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Effects:
                         return found
                 if self._clock() > attempt.not_after:
                     return None
-            return effector.perform(action, attempt.not_after)
+            return _demand_outcome(effector.perform(action, attempt.not_after), effector)
         except Exception as e:  # noqa: BLE001 - whatever an effector raises is its outcome
             _LOG.warning("effector of %s failed on %s: %r", action.kind, action.key, e)
             return Outcome("failed", f"{type(e).__name__}: {e}", effect="maybe")
@@ -134,7 +137,15 @@ class Effects:
             if self._closing.wait(min(left / SECOND, 1.0)):
                 return None
         if effector.delivery is Delivery.RECONCILABLE:
-            return effector.reconcile(action)
+            found = effector.reconcile(action)
+            if found is not None:
+                return _demand_outcome(found, effector)
+            refusal = attempt.action.refusal
+            return (
+                Outcome("failed", f"not done before a crash, and not to be done any more: {refusal}", "none")
+                if refusal
+                else None
+            )
         return Outcome("unknown", f"a predecessor may have acted before {rfc3339(attempt.wait_until)}")
 
     # --- what is written -----------------------------------------------------------------------------------
@@ -168,6 +179,7 @@ class Effects:
         out: Outputs,
     ) -> None:
         v = action.value
+        outcome = _writable(outcome, out.limit_bytes)
         value: dict[str, Any] = {
             "proposal_id": action.proposal_id,
             "status": status,
@@ -227,3 +239,24 @@ class Effects:
             attributes=attributes,
             error=detail if status != "done" else "",
         )
+
+
+def _demand_outcome(given: Any, effector: Effector) -> Outcome:
+    """What an effector gave, if it is an outcome; nothing else says that it is safe to act again. Raises TypeError."""
+    if not isinstance(given, Outcome):
+        raise TypeError(f"{type(effector).__name__} gave a {type(given).__name__} instead of an Outcome")
+    return given
+
+
+def _writable(outcome: Outcome, limit_bytes: int) -> Outcome:
+    """The outcome as a record can hold it: what came of a deed has to be written, whatever its effector says of it."""
+    detail = str(outcome.detail)[:LONGEST_DETAIL].encode(errors="replace").decode()
+    label = outcome.label
+    try:
+        size = len(orjson.dumps(label))
+    except orjson.JSONEncodeError as e:
+        detail, label = f"{detail} (its label was dropped: {e})", None
+    else:
+        if size > limit_bytes // 2:
+            detail, label = f"{detail} (its label was dropped: it has {size:,} bytes)", None
+    return replace(outcome, detail=detail, label=label)

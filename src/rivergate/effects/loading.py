@@ -13,7 +13,10 @@ from rivergate.effects.effector import Delivery, Effector
 def load_effectors(references: Mapping[str, str], data_dir: Path) -> dict[str, Effector]:
     """Effector of each kind; kinds that name the same callable share one effector. Raises `ConfigError`."""
     made: dict[str, Effector] = {}
-    return {kind: made.setdefault(ref, _make(kind, ref, data_dir)) for kind, ref in references.items()}
+    for kind, ref in references.items():
+        if ref not in made:
+            made[ref] = _make(kind, ref, data_dir)
+    return {kind: made[ref] for kind, ref in references.items()}
 
 
 def _make(kind: str, reference: str, data_dir: Path) -> Effector:

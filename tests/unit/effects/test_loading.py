@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rivergate.domain.errors import ConfigError
-from rivergate.effects import JsonLines
+from rivergate.effects import JsonLines, work_orders
 from rivergate.effects.loading import load_effectors
 
 
@@ -20,6 +20,21 @@ def test_kinds_that_name_the_same_effector_share_it(tmp_path: Path) -> None:
     made = load_effectors({"inspect": reference, "shut_down": reference}, tmp_path)
     assert made["inspect"] is made["shut_down"]
     assert isinstance(made["inspect"], JsonLines)
+
+
+MADE: list[JsonLines] = []
+
+
+def counted(data_dir: Path) -> JsonLines:
+    """Makes one, and keeps it in mind."""
+    MADE.append(work_orders(data_dir))
+    return MADE[-1]
+
+
+def test_a_shared_effector_is_made_once(tmp_path: Path) -> None:
+    """A second one would hold its connections with nobody to close it."""
+    load_effectors({"inspect": f"{__name__}:counted", "shut_down": f"{__name__}:counted"}, tmp_path)
+    assert len(MADE) == 1
 
 
 @pytest.mark.parametrize("reference", ["rivergate.effects:nothing", "no_such_module:x", "rivergate.effects", ""])

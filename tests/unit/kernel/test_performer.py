@@ -1,20 +1,33 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from typing import cast
 
 import pytest
 from tests.unit.kernel.performer_world import START, Crash, Scripted, World, statuses
 
-from rivergate.domain.clock import SECOND, rfc3339
+from rivergate.domain.clock import SECOND, Micros, rfc3339
 from rivergate.domain.errors import Fenced, ShardParked
 from rivergate.domain.wire import IntentRecord, OutcomeRecord, read
 from rivergate.effects.attempts import EffectLimits
-from rivergate.effects.effector import Action, Delivery
+from rivergate.effects.effector import Action, Delivery, Outcome
 from rivergate.kernel import performer as module
 from rivergate.kernel.performer import Performer
 from rivergate.testing.memory_log import Fate
 
 STEPS = ("begin", "outputs", "spans", "journal", "offsets", "commit", "committed")
+
+
+@dataclass
+class Forgetful(Scripted):
+    """Acts, and gives what it is told to: nothing, at first."""
+
+    gives: Outcome | None = None
+
+    def perform(self, action: Action, not_after: Micros) -> Outcome:
+        super().perform(action, not_after)
+        return cast("Outcome", self.gives)
 
 
 def step_for_ever(performer: Performer) -> None:
@@ -308,3 +321,51 @@ def test_a_successor_reads_again_only_what_may_be_of_what_is_open() -> None:
     assert world.journal()[-1].since == (("plant.outcomes", 0, before),)
     world.settle(world.performer())
     assert [v["attempt"] for v in world.intents() if v["proposal_id"] == left_open_again] == [1, 2]
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_an_effector_that_gives_no_outcome_is_not_asked_for_ever(delivery: Delivery) -> None:
+    """Forgetting the `return` doesn't say that nothing was done: only we say so."""
+    world = World(Forgetful(delivery))
+    pid = world.act()
+    world.settle(world.performer())
+    assert world.finals() == [(pid, "failed")]
+    (outcome,) = world.written("rivergate.outcome.v1")
+    assert (outcome["effect"], outcome["detail"]) == (
+        "maybe",
+        "TypeError: Forgetful gave a NoneType instead of an Outcome",
+    )
+    assert len(world.effector.calls) == (3 if delivery is Delivery.IDEMPOTENT else 1)
+
+
+@pytest.mark.parametrize(
+    ("gave", "says"),
+    [
+        (Outcome("done", label=object()), "label was dropped: Type is not JSON serializable"),
+        (Outcome("done", "d" * 2_000_000), "d" * 10_000),
+        (Outcome("done", "no \ud800", label={"big": "x" * 900_000}), "no ? (its label was dropped"),
+    ],
+)
+def test_what_came_of_a_deed_is_written_whatever_its_effector_says_of_it(gave: Outcome, says: str) -> None:
+    """A label without JSON form, a text without end: else the shard would stop with the deed done and no outcome."""
+    world = World(Forgetful(gives=gave))
+    pid = world.act()
+    world.settle(world.performer())
+    assert world.finals() == [(pid, "done")]
+    (outcome,) = world.written("rivergate.outcome.v1")
+    assert says in outcome["detail"]
+    assert "label" not in outcome
+
+
+def test_what_was_certainly_not_done_before_a_crash_is_not_done_once_it_has_expired() -> None:
+    """The check before the intent is of another day."""
+    world = World(Scripted(Delivery.RECONCILABLE))
+    pid = world.act()
+    with pytest.raises(Crash):
+        step_for_ever(world.performer(hook=crash_at("committed", 1)))
+    world.now += 7200 * SECOND
+    world.settle(world.performer())
+    assert world.effector.world == []
+    (outcome,) = world.written("rivergate.outcome.v1")
+    assert (outcome["proposal_id"], outcome["status"], outcome["effect"]) == (pid, "failed", "none")
+    assert "expired" in outcome["detail"]
