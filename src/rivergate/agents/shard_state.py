@@ -6,7 +6,8 @@ import hashlib
 import io
 import pickle
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from rivergate.agents.agent import Agent
@@ -60,9 +61,7 @@ class ShardState:
 
     def digest(self) -> str:
         """Hex SHA-256 of a canonical pickle: equal states, equal digests, whichever way they came about."""
-        buffer = io.BytesIO()
-        _DigestPickler(buffer, protocol=5).dump(pickle.loads(self.dump()))  # noqa: S301 - our own bytes
-        return hashlib.sha256(buffer.getvalue()).hexdigest()
+        return hashlib.sha256(_canonical(pickle.loads(self.dump()))).hexdigest()  # noqa: S301 - our own bytes
 
 
 def _without_generator(obj: Any) -> Any:
@@ -85,12 +84,26 @@ class _StatePickler(pickle.Pickler):
         return _without_generator(obj)
 
 
-class _DigestPickler(pickle._Pickler):  # noqa: SLF001 - the C one can't leave texts out of its memo
-    """Writes equal texts equally: whether two equal strings are one object depends on how the state came about."""
+class _DigestPickler(pickle._Pickler):  # noqa: SLF001 - the C one can't leave values out of its memo
+    """Writes equal values equally: whether two of them are one object, and how a set is laid out, depend on how the
+    state came about, and after a restore on that.
+    """
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) in (set, frozenset):
+            return type(obj), (sorted(obj, key=_canonical),)
         return _without_generator(obj)
 
     def memoize(self, obj: Any) -> None:
-        if not isinstance(obj, str | bytes):
+        if not isinstance(obj, _VALUES):
             super().memoize(obj)  # type: ignore[misc] # typeshed has no methods for it
+
+
+_VALUES = (str, bytes, tuple, frozenset, date, time, timedelta, Decimal)
+"""Types whose objects are their contents: nobody can change one of them and see the change elsewhere."""
+
+
+def _canonical(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    _DigestPickler(buffer, protocol=5).dump(value)
+    return buffer.getvalue()
