@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from rivergate.domain.errors import RivergateError, UnknownTopic
+from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Record, TopicPartition
-from rivergate.testing.murmur2 import partition_of
 
 
 class Fate(Enum):

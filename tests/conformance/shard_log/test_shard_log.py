@@ -8,9 +8,9 @@ import pytest
 from tests.conformance.shard_log.kit import Logs
 
 from rivergate.domain.errors import Fenced, RivergateError
+from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Record
 from rivergate.ports import ShardLog
-from rivergate.testing.murmur2 import partition_of
 
 WAIT_S = 10.0
 

@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from rivergate.demos.shuttle.feed import DELIVERY_S, Feeder
-from rivergate.demos.shuttle.fleet import partition_of
 from rivergate.demos.shuttle.plan import Plan, Telling, Truth, event_id
 from rivergate.domain import names
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.domain.ids import trace_id_of
+from rivergate.domain.murmur2 import partition_of
 
 ROWS: list[tuple[dict[str, Any], Any]] = [({"f1": n}, n % 10 == 0) for n in range(300)]
 
@@ -99,7 +99,7 @@ def test_labels_go_to_the_partition_of_their_event() -> None:
             "partition": event["partition"],
             "offset": event["offset"],
         }
-        assert label["partition"] == event["partition"] == partition_of(event["key"].decode(), 4)
+        assert label["partition"] == event["partition"] == partition_of(event["key"], 4)
         headers = dict(label["headers"])
         assert headers["ce_type"].decode() == names.LABEL_V1
         assert headers["traceparent"].decode().split("-")[1] == trace_id_of(value["event_id"])

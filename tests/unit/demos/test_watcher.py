@@ -10,11 +10,11 @@ import pytest
 from rivergate.agents.fold import AgentFold
 from rivergate.demos.shuttle.app import make_app
 from rivergate.demos.shuttle.events import Inspect, Reading, ShardFigures, ShutDown
-from rivergate.demos.shuttle.fleet import partition_of
 from rivergate.demos.shuttle.plan import SOURCE, Plan, Telling, event_id, reading_id
 from rivergate.demos.shuttle.telemetry import ShuttleTelemetry
 from rivergate.demos.shuttle.watcher import ShuttleWatcher
 from rivergate.domain.event import Proposal
+from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import Output, Record
 from rivergate.learning import Figures, Prequential
 from rivergate.ports import Batch, Outputs
@@ -29,7 +29,7 @@ def played() -> tuple[Figures, list[Output], int]:
     """Figures, outputs and skipped records of all shards after a plan with late labels."""
     queues: list[list[Record]] = [[] for _ in range(PARTITIONS)]
     for n, step in enumerate(Plan(0, PARTITIONS, 0, EVENTS).steps(ShuttleTelemetry())):
-        partition = partition_of(step.machine, PARTITIONS)
+        partition = partition_of(step.machine.encode(), PARTITIONS)
         if isinstance(step, Telling):
             headers = [("ce_id", reading_id(step.number).encode()), ("ce_source", SOURCE.encode())]
             value = orjson.dumps(step.value)

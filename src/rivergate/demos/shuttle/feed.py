@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rivergate.demos.shuttle.events import Reading
-from rivergate.demos.shuttle.fleet import partition_of
 from rivergate.demos.shuttle.plan import SOURCE, Telling, Truth, event_id, reading_id
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.domain.ids import span_id_of, trace_id_of, traceparent
+from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import Headers
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Feeder:
                 raise _undelivered()
         event = {
             "topic": self._telemetry,
-            "partition": partition_of(step.machine, self._partitions),
+            "partition": partition_of(step.machine.encode(), self._partitions),
             "offset": self._offsets.pop(step.number),
         }
         label = {"event_id": event_id(step.number), "event": event, "value": step.value, "source": "topic"}
@@ -108,7 +108,7 @@ class Feeder:
 
     def _write(self, topic: str, machine: str, value: bytes, headers: Headers, **more: Any) -> None:
         record = {"value": value, "key": machine.encode(), "headers": headers, **more}
-        record["partition"] = partition_of(machine, self._partitions)
+        record["partition"] = partition_of(machine.encode(), self._partitions)
         while True:
             try:
                 self._producer.produce(topic, **record)

@@ -1,4 +1,4 @@
-"""Murmur2 as Kafka's default partitioner uses it, so that a memory log puts keys where the broker would."""
+"""Murmur2 as Kafka's default partitioner uses it: where the broker's clients would put a key, without one of them."""
 
 from __future__ import annotations
 
