@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 
-
-def resource_of(app: str, stage: str, instance: str = "") -> dict[str, str]:
+def resource_of(app: str, stage: str, instance: str) -> dict[str, str]:
     """Attributes for `SpanEncoder`: service, instance, SDK, and what `OTEL_RESOURCE_ATTRIBUTES` adds.
 
-    `instance` names the worker; if empty, host and process id do.
+    `instance` names the worker.
     """
     from opentelemetry.sdk.resources import Resource
 
@@ -17,7 +14,7 @@ def resource_of(app: str, stage: str, instance: str = "") -> dict[str, str]:
         {
             "service.namespace": app,
             "service.name": f"{app}.{stage}",
-            "service.instance.id": instance or f"{socket.gethostname()}-{os.getpid()}",
+            "service.instance.id": instance,
         }
     )
     return {key: str(value) for key, value in found.attributes.items() if value is not None}

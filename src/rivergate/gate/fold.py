@@ -35,16 +35,6 @@ _HANDLERS: Final[dict[tuple[str, str], Handler]] = {
 }
 
 
-def gate_inputs(app: str) -> list[str]:
-    """Topics whose partitions the gate's single shard reads, all of them."""
-    return [names.topic(app, name) for name in (names.PROPOSALS, names.DECISIONS, names.OUTCOMES)]
-
-
-def gate_broadcast(app: str) -> list[str]:
-    """Topics that it reads whole."""
-    return [names.topic(app, names.CONTROL)]
-
-
 class GateFold:
     """Implements `ports.Fold`. `operator_key` is the operator's public key, 32 raw bytes: whose word is law here.
 

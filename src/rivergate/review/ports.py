@@ -8,13 +8,12 @@ from typing import Protocol
 
 from rivergate.domain.record import TopicPartition
 from rivergate.ports import Sink
-from rivergate.review.case import Case, State
+from rivergate.review.case import Case
 
 UNRESOLVED = "unresolved"
 SETTLED = "settled"
 ALL = "all"
-WHICH = ("open", SETTLED, UNRESOLVED, ALL, *(s.value for s in State if s is not State.OPEN))
-"""What a list can be asked for: open or settled reviews, those of one result, unresolved actions, everything."""
+"""What a list can be asked for beside `open` and the results of settled reviews: see `Query.which`."""
 
 
 @dataclass(frozen=True, slots=True)

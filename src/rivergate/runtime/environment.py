@@ -12,6 +12,7 @@ ALLOWED = frozenset(
         "LC_CTYPE",
         "LD_LIBRARY_PATH",
         "LOGNAME",
+        "OTEL_RESOURCE_ATTRIBUTES",
         "PATH",
         "PYTHONPATH",
         "PYTHONDONTWRITEBYTECODE",

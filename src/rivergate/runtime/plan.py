@@ -9,7 +9,6 @@ from rivergate.domain import names
 from rivergate.runtime.app import App
 
 REVIEW, AUDIT, OTLP = "review", "audit", "otlp"
-SERVICES = (REVIEW, AUDIT, OTLP)
 
 
 @dataclass(frozen=True, slots=True)

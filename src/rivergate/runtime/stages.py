@@ -11,6 +11,7 @@ from rivergate.adapters.blob_store import FsspecBlobs
 from rivergate.adapters.kafka_log import KafkaShardLog
 from rivergate.adapters.kafka_reader import KafkaReader
 from rivergate.audit.otlp import SpanEncoder
+from rivergate.audit.resource import resource_of
 from rivergate.domain import names
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import ConfigError, SnapshotCorrupt
@@ -98,20 +99,11 @@ def tools(spec: ProcessSpec, shard: ShardSpec) -> Tools:
     return Tools(
         snapshots=SnapshotStore(blobs, shard, keys.load_key(data.keys, keys.SNAPSHOTS)),
         reader=lambda: KafkaReader(spec.bootstrap, f"{shard.group}.replay", spec.security),
-        encoder=SpanEncoder(resource(spec, shard.stage), versions()["rivergate"]),
+        encoder=SpanEncoder(resource_of(shard.app, shard.stage, shard.worker), versions()["rivergate"]),
         clock=wall_clock,
         versions=versions(),
         progress=lambda done, total: _LOG.info("%s: replayed %d of %d commits", shard.name, done, total),
     )
-
-
-def resource(spec: ProcessSpec, stage: str) -> dict[str, str]:
-    """OpenTelemetry resource of a stage's process."""
-    return {
-        "service.name": f"{spec.app.name}.{stage}",
-        "service.namespace": spec.app.name,
-        "service.instance.id": spec.incarnation,
-    }
 
 
 def driver_maker(spec: ProcessSpec) -> Callable[[int], Driver]:

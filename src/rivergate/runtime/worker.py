@@ -66,12 +66,10 @@ class ShardThread(threading.Thread):
         self._make = make
         self._tell = tell
         self._stop_asked = threading.Event()
-        self.drains = True
         self.fenced_at: float | None = None
 
-    def ask_to_stop(self, *, drain: bool = True) -> None:
-        """Ask it to stop after the batch at hand; without `drain` it leaves at once, as a fenced owner must."""
-        self.drains = drain
+    def ask_to_stop(self) -> None:
+        """Ask it to stop after the batch at hand, and to drain."""
         self._stop_asked.set()
 
     def run(self) -> None:
@@ -109,8 +107,7 @@ class ShardThread(threading.Thread):
             self._tell("running", "")
             while not self._stop_asked.is_set():
                 driver.step()
-            if self.drains:
-                driver.drain()
+            driver.drain()
         finally:
             driver.close()
 

@@ -198,15 +198,6 @@ class GraphWork:
         return Ended(tuple(run.steps), result=final if isinstance(final, dict) else {"value": final})
 
 
-def _object_in(record: Record) -> dict[str, Any]:
-    """The record's JSON object; empty for what is none, which others wrote and others have to mend."""
-    try:
-        value = orjson.loads(record.value or b"")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def built(agent: GraphAgent) -> Any:
     """The agent's compiled graph, with a recorded model and gated tools. Raises `ConfigError`."""
     from langgraph.pregel import Pregel
