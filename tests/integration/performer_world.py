@@ -108,7 +108,7 @@ class PerformerWorld:
         self.stage = stage
         self._bootstrap = bootstrap
         self.folder = folder
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "enable.idempotence": True})
         self._processes: list[subprocess.Popen[bytes]] = []
         self._reader = KafkaReader(bootstrap, f"{self.app}.test")
         admin = AdminClient({"bootstrap.servers": bootstrap})

@@ -277,7 +277,7 @@ def test_addresses_of_receivers() -> None:
 
 def write_to(bootstrap: str, records: Sequence[Record]) -> None:
     """Put the records onto the log."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "enable.idempotence": True})
     for r in records:
         producer.produce(r.topic, r.value, r.key, partition=r.partition, headers=list(r.headers or []))
     assert producer.flush(PATIENCE_S) == 0

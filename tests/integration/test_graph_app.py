@@ -57,7 +57,9 @@ def wait_for(session: Session, count: int) -> list[str]:
 
 def send_alarms(session: Session) -> None:
     """One of each machine."""
-    producer = Producer({"bootstrap.servers": session.bootstrap, "partitioner": "murmur2_random"})
+    producer = Producer(
+        {"bootstrap.servers": session.bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True}
+    )
     for machine in MACHINES:
         producer.produce(f"{session.options.app.name}-alarms", orjson.dumps({"machine": machine}), machine.encode())
     assert producer.flush(10) == 0

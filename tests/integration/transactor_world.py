@@ -74,7 +74,7 @@ class World:
         self.app = f"t{uuid.uuid4().hex[:10]}"
         self.folder = folder
         self.key = SigningKey.generate()
-        self.producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+        self.producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "enable.idempotence": True})
         self.stage = f"agent-{Counter.name}"
         plain = [self.events, self.copies, *(f"{self.app}.{n}" for n in ("proposals", "otlp_spans", "dead_letters"))]
         journal = NewTopic(f"{self.app}.journal.{self.stage}", 1, config={"message.timestamp.type": "LogAppendTime"})

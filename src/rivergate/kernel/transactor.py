@@ -120,7 +120,7 @@ class Transactor:
     def _handle(self, records: Sequence[Record], clock: Micros) -> None:
         ordered, ranges = in_order(records, self.spec.broadcast)
         refuse_what_was_read(self.spec, self.standing, ranges)
-        failed: dict[int, str] = {}
+        failed: RecordFailed | None = None
         while True:
             try:
                 self._fold_and_commit(ordered, ranges, clock, failed)
@@ -128,9 +128,9 @@ class Transactor:
                 if e.index < 0:
                     raise ShardParked(f"{self.spec.name}: a timer failed: {e.reason}", remedy=_mend(self.spec)) from e
                 _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
-                self._count_rebuild(f"records that fail ({e.reason})")
                 self._rebuild_state()
-                failed[_original_index(e.index, failed)] = e.reason
+                ordered, ranges = in_order(ordered[: e.index + 1], self.spec.broadcast)
+                failed = e
                 continue
             except TransactionAborted as e:
                 _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, e.what)
@@ -143,20 +143,25 @@ class Transactor:
                 self._log.recycle()
                 self._rebuild_state()
                 self._read_on()
+            if failed is not None:  # the rest of the batch is read again: what came before the failure is committed
+                self._read_on()
+                self._count_rebuild(f"records that fail ({failed.reason})")
             return
 
     def _fold_and_commit(
-        self, ordered: Sequence[Record], ranges: Sequence[Range], clock: Micros, failed: dict[int, str]
+        self, ordered: Sequence[Record], ranges: Sequence[Range], clock: Micros, failed: RecordFailed | None
     ) -> None:
-        handled = [r for i, r in enumerate(ordered) if i not in failed] if failed else ordered
+        """Fold and commit a batch; its last record is the one that `failed`, if any, and isn't folded."""
         spec, standing = self.spec, self.standing
         out = Outputs(limit_bytes=self._limits.output_bytes)
         started_ns = time.time_ns()
         started = time.perf_counter()
+        handled = ordered if failed is None else ordered[:-1]
         self._fold.fold(Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns), handled, out)
         self._folded_s += time.perf_counter() - started
-        skipped = {_original_index(i, failed): why for i, why in out.skipped} | failed
-        letters = [(ordered[i], why) for i, why in sorted(skipped.items())]
+        letters = [(ordered[i], why) for i, why in out.skipped]
+        if failed is not None:
+            letters.append((ordered[-1], failed.reason))
         outputs = [*out.records, *(dead_letter(spec, r, why) for r, why in letters)] if letters else out.records
         spans = [*out.spans, batch_span.of(spec, standing.seq, ranges, len(ordered), out.spans, letters, started_ns)]
         prepared = prepare(
@@ -239,14 +244,6 @@ class Transactor:
         if due is None:
             return self._limits.wait_s
         return min(self._limits.wait_s, max(0.0, (due - self._tools.clock()) / 1e6))
-
-
-def _original_index(index: int, failed: dict[int, str]) -> int:
-    """Place in the whole batch of a place in the batch without the records that failed before."""
-    for gone in sorted(failed):
-        if gone <= index:
-            index += 1
-    return index
 
 
 def _mend(spec: ShardSpec) -> str:

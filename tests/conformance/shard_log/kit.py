@@ -64,7 +64,7 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics(wanted).values():
         future.result()
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "enable.idempotence": True})
     looking = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": f"{spec.app}.look", "isolation.level": "read_uncommitted"}
     )
