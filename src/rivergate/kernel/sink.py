@@ -49,20 +49,25 @@ class SinkDriver:
 
     def run(self, stop: threading.Event) -> None:
         """Store until `stop` is set."""
+        try:
+            while not stop.is_set():
+                try:
+                    self._follow(stop)
+                except RivergateError as e:
+                    if not e.retryable:
+                        raise
+                    _LOG.warning("sink waits and tries again: %s", e)
+                    stop.wait(RETRY_S)
+            self._take_the_rest()
+        finally:
+            self._tail.close()
+
+    def _follow(self, stop: threading.Event) -> None:
+        goal = self._start()
         while not stop.is_set():
-            try:
-                goal = self._start()
-                while not stop.is_set():
-                    self._store_one_batch()
-                    if not self._caught_up.is_set() and all(self._at.get(tp, 0) >= at for tp, at in goal.items()):
-                        self._caught_up.set()
-            except RivergateError as e:
-                if not e.retryable:
-                    raise
-                _LOG.warning("sink waits and tries again: %s", e)
-                stop.wait(RETRY_S)
-        self._take_the_rest()
-        self._tail.close()
+            self._store_one_batch()
+            if not self._caught_up.is_set() and all(self._at.get(tp, 0) >= at for tp, at in goal.items()):
+                self._caught_up.set()
 
     def _take_the_rest(self) -> None:
         """Store what is there already, within the time that stopping may take; the next start gets what is left."""

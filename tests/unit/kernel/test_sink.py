@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError
+from rivergate.domain.record import Record, TopicPartition
+from rivergate.kernel import sink as module
+from rivergate.kernel.sink import SinkDriver
+from rivergate.testing.memory_log import MemoryBroker, MemoryTail
+
+
+class Kept:
+    """A sink in a list; it fails as often as it is told to, with nothing stored."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes | None] = []
+        self.at: dict[TopicPartition, int] = {}
+        self.failures: list[RivergateError] = []
+
+    def positions(self) -> Mapping[TopicPartition, int]:
+        return dict(self.at)
+
+    def write(self, records: Sequence[Record]) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        for r in records:
+            self.values.append(r.value)
+            self.at[r.topic, r.partition] = r.offset + 1
+
+
+class Slow(MemoryTail):
+    """Its first polls bring nothing, as those of a consumer that is still looking for its broker."""
+
+    def __init__(self, broker: MemoryBroker, empty: int = 0) -> None:
+        super().__init__(broker)
+        self.empty = empty
+        self.driver: SinkDriver | None = None
+        self.early: list[bool] = []
+        self.closed = False
+
+    def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
+        if self.empty:
+            self.empty -= 1
+            assert self.driver is not None
+            self.early.append(self.driver.caught_up)
+            return ()
+        return super().poll(limit, 0.0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    """Topic `t` with three records."""
+    made = MemoryBroker({"t": 1})
+    for n in range(3):
+        made.append("t", 0, b"%d" % n)
+    return made
+
+
+def test_a_consumer_that_is_slow_to_begin_has_not_caught_up(broker: MemoryBroker) -> None:
+    """That nothing came yet doesn't mean that nothing is there."""
+    tail, kept, stop = Slow(broker, empty=3), Kept(), threading.Event()
+    tail.driver = SinkDriver(tail, kept, ["t"], on_batch=lambda n: stop.set())
+    tail.driver.run(stop)
+    assert tail.early == [False] * 3
+    assert tail.driver.caught_up
+    assert kept.values == [b"0", b"1", b"2"]
+
+
+def test_markers_at_the_end_are_no_reason_to_wait_for_ever(broker: MemoryBroker) -> None:
+    """What lies between the last record and the end of the log can't be read."""
+    broker.append("t", 0, b"3", transaction=broker.transaction("id"))
+    broker.end("id", commit=True)
+    stop = threading.Event()
+    driver = SinkDriver(Slow(broker), Kept(), ["t"])
+    thread = threading.Thread(target=driver.run, args=(stop,))
+    thread.start()
+    caught_up = driver.wait_until_caught_up(10.0)
+    stop.set()
+    thread.join(10.0)
+    assert caught_up
+
+
+def test_a_failing_database_loses_and_doubles_nothing(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again from the position that the database has."""
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    kept, stop = Kept(), threading.Event()
+    kept.failures = [BrokerUnavailable("away"), BrokerUnavailable("away")]
+    SinkDriver(Slow(broker), kept, ["t"], on_batch=lambda n: stop.set()).run(stop)
+    assert kept.values == [b"0", b"1", b"2"]
+
+
+def test_what_no_second_try_can_change_ends_it_and_frees_the_connections(broker: MemoryBroker) -> None:
+    """The caller gets the error."""
+    tail, kept = Slow(broker), Kept()
+    kept.failures = [ConfigError("no such database")]
+    with pytest.raises(ConfigError):
+        SinkDriver(tail, kept, ["t"]).run(threading.Event())
+    assert tail.closed
