@@ -48,16 +48,16 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 status, content, headers = outer.answer(body)
+                with outer.came:  # before the answer: whoever gets it may look at once
+                    outer.requests.append((self.path, self.headers["content-type"]))
+                    if status == 200:
+                        outer.bodies.append(body)
+                    outer.came.notify_all()
                 self.send_response(status)
                 for name, value in {"content-length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
-                with outer.came:
-                    outer.requests.append((self.path, self.headers["content-type"]))
-                    if status == 200:
-                        outer.bodies.append(body)
-                    outer.came.notify_all()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
                 """Say nothing."""
