@@ -29,10 +29,11 @@ def received(record: Record, kinds: Collection[str], now: Micros) -> Received | 
         value = orjson.loads(record.value or b"")
         pid = value["proposal_id"]
         event = value["event"]
-        value["event_id"], event["topic"], event["partition"], event["offset"]
+        event["topic"], event["partition"], event["offset"]
+        identified = isinstance(pid, str) and isinstance(value["event_id"], str)
     except (ValueError, KeyError, TypeError):
         return None
-    return Received(pid, value, _refusal(value, kinds, now)) if isinstance(pid, str) else None
+    return Received(pid, value, _refusal(value, kinds, now)) if identified else None
 
 
 def _refusal(value: dict[str, Any], kinds: Collection[str], now: Micros) -> str:

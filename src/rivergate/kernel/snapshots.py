@@ -46,7 +46,8 @@ class SnapshotStore:
         digest = hashlib.sha256(content).hexdigest()
         seq = snapshot.standing.seq - 1
         self._blobs.put(self._name(seq, digest), content)
-        for name in self._names()[: -self._keep]:
+        stored = [(ref.seq <= seq, self._name(ref.seq, ref.digest)) for ref in self._stored()]
+        for _, name in sorted(stored)[: -self._keep]:  # first what is ahead of the journal: it is of another log
             self._blobs.delete(name)
         return SnapshotRef(digest, seq)
 
@@ -63,14 +64,14 @@ class SnapshotStore:
 
     def older_than(self, seq: int) -> list[SnapshotRef]:
         """Stored snapshots before `seq`, newest first."""
+        return [r for r in reversed(self._stored()) if r.seq < seq]
+
+    def _stored(self) -> list[SnapshotRef]:
         refs = []
-        for name in self._names():
+        for name in self._blobs.names(f"{self._spec.app}/{self._spec.stage}/{self._spec.shard}/"):
             number, _, digest = name.rpartition("/")[2].partition("-")
             refs.append(SnapshotRef(digest, int(number)))
-        return [r for r in reversed(refs) if r.seq < seq]
-
-    def _names(self) -> list[str]:
-        return self._blobs.names(f"{self._spec.app}/{self._spec.stage}/{self._spec.shard}/")
+        return refs
 
     def _name(self, seq: int, digest: str) -> str:
         return f"{self._spec.app}/{self._spec.stage}/{self._spec.shard}/{seq:012d}-{digest}"

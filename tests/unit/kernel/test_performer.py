@@ -237,16 +237,20 @@ def test_an_action_of_an_unknown_kind_is_refused() -> None:
     assert outcome["detail"] == "no effector for kind 'launch'; there are note"
 
 
-def test_a_record_that_is_no_action_goes_to_the_dead_letters() -> None:
+NO_EVENT_ID = b'{"proposal_id": "p", "event_id": 7, "event": {"topic": "t", "partition": 0, "offset": 0}}'
+
+
+@pytest.mark.parametrize("raw", [b"not json", NO_EVENT_ID])
+def test_a_record_that_is_no_action_goes_to_the_dead_letters(raw: bytes) -> None:
     """With its raw bytes, where it stood and why, in the commit that skipped it."""
     world = World()
-    world.broker.append("plant.actions", 0, b"not json")
+    world.broker.append("plant.actions", 0, raw)
     world.count += 1
     pid = world.act()
     performer = world.performer()
     world.settle(performer)
     (letter,) = world.broker.records("plant.dead_letters")
-    assert (letter.value, letter.header("rg_origin")) == (b"not json", b"plant.actions/0/0")
+    assert (letter.value, letter.header("rg_origin")) == (raw, b"plant.actions/0/0")
     assert world.journal()[0].skipped == (("plant.actions", 0, 0),)
     assert world.finals() == [(pid, "done")]
 
