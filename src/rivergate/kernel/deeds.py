@@ -29,12 +29,11 @@ class Deeds:
 
     @property
     def in_flight(self) -> int:
-        """Deeds started whose results haven't been taken."""
+        """Deeds whose results haven't been taken, without those that wait behind another's record."""
         return self._in_flight
 
     def start(self, deed: Deed) -> None:
         """Do it once the records before it under the same key are finished; another attempt keeps its place."""
-        self._in_flight += 1
         if deed.order_key is None:
             self._submit(deed)
             return
@@ -77,6 +76,7 @@ class Deeds:
         self._lines.clear()
 
     def _submit(self, deed: Deed) -> None:
+        self._in_flight += 1
         self._pool.submit(self._run, deed)
 
     def _run(self, deed: Deed) -> None:

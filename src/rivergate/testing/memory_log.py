@@ -175,10 +175,6 @@ class MemoryBroker:
         with self.changed:
             return self._owners.get(transactional_id) is owner
 
-    def time_out(self, transactional_id: str) -> None:
-        """Do what a broker does to a transaction that lasts too long: abort it and fence its producer."""
-        self.take_over(transactional_id, object())
-
     def transaction(self, transactional_id: str) -> Transaction:
         """The open transaction of this id, begun where there is none."""
         with self.changed:

@@ -131,3 +131,15 @@ def test_whichever_way_a_commit_ends_nothing_is_lost_or_doubled(fate: Fate) -> N
     assert [v["sum"] for v in world.written()] == [1, 3, 6]
     assert [r.seq for r in world.journal()] == [0, 1, 2]
     assert world.replay().difference == ""
+
+
+def test_records_that_retention_took_before_they_were_read_park_the_shard() -> None:
+    """They are lost, and nothing else would say so."""
+    world = World()
+    world.put(1)
+    run(world.transactor()).drain()
+    world.put(2)
+    world.put(3)
+    world.broker.trim(("plant-in", 0), 2)
+    with pytest.raises(ShardParked, match="up to 1, but retention has removed everything before 2"):
+        world.transactor().open()
