@@ -235,19 +235,32 @@ class Performer:
         self._deeds.close()
         came = {deed.position: result for deed, result in (*results, *self._deeds.take(0))}
         self._deeds = Deeds(self.spec.name, THREADS)
-        self._work.close()
-        self._work = self._make_work()
-        if recycle:
-            self._log.recycle()
-        newest = newest_commit(self._log, self.spec)
-        committed = newest is not None and newest[0].seq == self.standing.seq
-        unbegun = {d.position for d in self._attempted.planned} if committed else set()
-        known = {}
-        for position, deed in (self._attempted.open if committed else self._open).items():
-            if deed is not None:
-                begun = position in came and position not in unbegun
-                known[position] = Known(deed, begun, came[position] if begun else None)
-        self._take_over(newest, known, new_owner=False)
+        known = {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+        while True:
+            self._work.close()
+            self._work = self._make_work()
+            if recycle:
+                self._log.recycle()
+            newest = newest_commit(self._log, self.spec)
+            if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
+                known = self._known_after(self._attempted, known)
+            try:
+                self._take_over(newest, known, new_owner=False)
+            except (TransactionAborted, CommitUnknown) as e:
+                _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
+                self._count_rebuild(e)
+                recycle = isinstance(e, CommitUnknown)
+            else:
+                return
+
+    @staticmethod
+    def _known_after(draft: Draft, before: Mapping[Position, Known]) -> dict[Position, Known]:
+        """What is known once a draft is committed none of whose deeds was begun."""
+        planned = {d.position for d in draft.planned}
+        open_now = {p: d for p, d in draft.open.items() if d is not None}
+        return {
+            p: before[p] if p in before and p not in planned else Known(d, begun=False) for p, d in open_now.items()
+        }
 
     def _positions(self) -> dict[TopicPartition, int]:
         positions = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 from typing import cast
@@ -97,16 +98,21 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(step: str, nth: int) -> N
 
 
 @pytest.mark.parametrize("nth", [0, 1, 2])
-@pytest.mark.parametrize("fate", list(Fate))
+@pytest.mark.parametrize("fates", [*((f,) for f in Fate), *itertools.product(Fate, Fate)])
 @pytest.mark.parametrize("delivery", list(Delivery))
-def test_a_failed_commit_forgets_nothing_that_this_owner_knows(delivery: Delivery, fate: Fate, nth: int) -> None:
-    """After an abort or a commit without an answer nobody has to ask or to guess: the same process knows what it did."""
+def test_a_failed_commit_forgets_nothing_that_this_owner_knows(
+    delivery: Delivery, fates: tuple[Fate, ...], nth: int
+) -> None:
+    """After an abort or a commit without an answer nobody has to ask or to guess: the same process knows what it did.
+
+    The commit that takes stock after the first failure may fail too.
+    """
     world = World(Scripted(delivery))
     pids = [world.act(f"k{n % 2}") for n in range(4)]
     performer = world.performer()
     for _ in range(nth):
         performer.step()
-    world.broker.fates.append(fate)
+    world.broker.fates += fates
     world.settle(performer)
     assert not world.broker.fates
     assert statuses(pids, world) == [["done"]] * 4
