@@ -35,6 +35,11 @@ class FsspecBlobs:
             f.flush()
             os.fsync(f.fileno())
         os.replace(aside, path)  # noqa: PTH105 - fsspec's paths are texts
+        folder = os.open(path.rpartition("/")[0], os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name too has to survive a power cut before a commit record gives it
+        finally:
+            os.close(folder)
 
     def get(self, name: str) -> bytes:
         """The bytes. Raises `KeyError`."""

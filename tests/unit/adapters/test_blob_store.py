@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from rivergate.adapters.blob_store import FsspecBlobs
+
+
+def test_what_was_put_is_on_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First the bytes are synced, then the folder that has come to name them."""
+    synced: list[bool] = []
+    really = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(fd).st_mode))
+        really(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    blobs = FsspecBlobs(str(tmp_path))
+    blobs.put("a/b/1", b"content")
+    assert synced == [False, True]
+    assert (blobs.get("a/b/1"), blobs.names("a/")) == (b"content", ["a/b/1"])
