@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import transaction_error, translated
 from rivergate.adapters.kafka_tail import last_committed, poll_records
+from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.adapters.watched import WatchedCaller
 from rivergate.domain.errors import CommitUnknown, Fenced, RivergateError, TransactionAborted
 from rivergate.domain.record import BY_KEY, Headers, Record
@@ -93,11 +94,7 @@ class KafkaShardLog:
 
     def watermarks(self, partition: Partition) -> tuple[int, int]:
         """Low and high watermark."""
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_S)
-        except KafkaException as e:
-            raise translated(e, f"looking at {partition[0]}/{partition[1]}", self._bootstrap) from e
-        return low, high
+        return watermarks_of(self._consumer, *partition, self._bootstrap)
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Assign exactly these partitions from these offsets on."""

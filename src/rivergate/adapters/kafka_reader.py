@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
 from rivergate.adapters.kafka_tail import fetched, record_of
+from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.domain.errors import BrokerUnavailable, RivergateError
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
@@ -123,8 +124,4 @@ class KafkaReader:
             stream.paused = True
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=15.0)
-        except KafkaException as e:
-            raise translated(e, f"looking at {topic}/{partition}", self._bootstrap) from e
-        return low, high
+        return watermarks_of(self._consumer, topic, partition, self._bootstrap)

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
+from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.domain.errors import BrokerUnavailable, RivergateError, UnknownTopic
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
@@ -47,10 +48,7 @@ def record_of(m: Any) -> Record:
 
 def last_committed(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Record | None:
     """The newest committed record of a partition: looks back in growing steps past markers and aborted records."""
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=METADATA_S)
-    except KafkaException as e:
-        raise translated(e, f"looking at {topic}/{partition}", bootstrap) from e
+    low, high = watermarks_of(consumer, topic, partition, bootstrap)
     step, end = 16, high
     while end > low:
         start = max(low, end - step)
@@ -88,11 +86,7 @@ class KafkaTail:
 
     def watermarks(self, partition: Partition) -> tuple[int, int]:
         """Low and high watermark."""
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_S)
-        except KafkaException as e:
-            raise translated(e, f"looking at {partition[0]}/{partition[1]}", self._bootstrap) from e
-        return low, high
+        return watermarks_of(self._consumer, *partition, self._bootstrap)
 
     def partitions(self, topic: str) -> Sequence[Partition]:
         """The topic's partitions."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.domain.errors import BrokerUnavailable, UnknownTopic
 from rivergate.domain.record import Record
 
@@ -93,7 +94,7 @@ def records_on(bootstrap: str, topic: str, partitions: int) -> int:
         {"bootstrap.servers": bootstrap, "group.id": "rivergate-demo", "log_level": 0}, logger=_silent()
     )
     try:
-        return sum(consumer.get_watermark_offsets(TopicPartition(topic, p), WAIT_S)[1] for p in range(partitions))
+        return sum(watermarks_of(consumer, topic, p, bootstrap)[1] for p in range(partitions))
     finally:
         consumer.close()
 
