@@ -45,7 +45,7 @@ def test_planted_blemishes_are_named() -> None:
             "pip install " + OPTIONS[0] + "=…",
             "open('/" + "home/someone/x')",
             "/var/lib/rivergate",
-            "${HOME}/work/x",
+            "${BASE}/home/x",
         ]
     )
     found = blemishes("a", planted)
