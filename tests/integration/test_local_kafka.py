@@ -67,15 +67,35 @@ def test_what_was_committed_survives_a_sigkill_and_a_restart(own: LocalKafka) ->
     """The same data, under the same address, after a crash and after a clean end; no client need be told."""
     own.start()
     address, values = own.bootstrap, [b"%d" % n for n in range(1000)]
-    write_in_a_transaction(address, "kept", values)
-    own.kill()
-    assert not own.alive
-    own.start()
-    assert own.bootstrap == address
-    assert read(address, "kept", 1000) == values
+    for n in range(3):  # a kill just after a commit finds its markers unwritten, now and then
+        write_in_a_transaction(address, f"kept{n}", values)
+        own.kill()
+        assert not own.alive
+        own.start()
+        assert own.bootstrap == address
+        assert read(address, f"kept{n}", 1000) == values
     own.stop()
     own.start()
-    assert read(address, "kept", 1000) == values
+    assert read(address, "kept0", 1000) == values
+
+
+def test_a_killed_broker_is_settled_and_a_stopped_one_needs_it_not(own: LocalKafka) -> None:
+    """Its registration is seen to end, so that the next broker begins without it."""
+    told: list[str] = []
+
+    def tell(doing: str, _share: float | None) -> None:
+        told.append(doing)
+
+    own.start(tell)
+    own.stop()
+    own.start(tell)
+    assert not any("settling" in t for t in told)
+    own.kill()
+    own.start(tell)
+    assert any("settling" in t for t in told)
+    log = own.log_file.read_text()
+    assert "Fencing broker 1 " in log.rpartition("Kafka version: ")[0]
+    assert "DUPLICATE_BROKER_REGISTRATION" not in log
 
 
 def test_another_start_on_the_directory_finds_port_and_cluster(own: LocalKafka, tmp_path: Path) -> None:

@@ -43,16 +43,17 @@ class Launch:
     def spawn(self, keep_open: int) -> RunningBroker:
         """Start the broker's process, which keeps the descriptor open."""
         offset = size_of(self.home.log_file)
-        command = self.distribution.command("kafka.Kafka", "server.properties", options=self._options())
+        command = self.distribution.command("kafka.Kafka", "server.properties", options=self.options())
         process = TetheredProcess(command, folder=self.home.root, output=self.home.output, keep_open=keep_open)
         return RunningBroker(process, self.home, self.port, offset)
 
-    def _options(self) -> tuple[str, ...]:
+    def options(self) -> tuple[str, ...]:
+        """Options for Java."""
         return (*java_options(self.heap_mb, str(self.home.temporary.absolute())), *self.start_options)
 
     def _format(self, cluster_id: str) -> None:
         arguments = ("format", "-t", cluster_id, "-c", "server.properties")
-        command = self.distribution.command("kafka.tools.StorageTool", *arguments, options=self._options())
+        command = self.distribution.command("kafka.tools.StorageTool", *arguments, options=self.options())
         result = subprocess.run(
             command,
             cwd=self.home.root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -14,9 +15,15 @@ from rivergate.runtime.kafka.holding import Holder, Holding, hold, process_runs
 from rivergate.runtime.kafka.home import Home, Identity
 from rivergate.runtime.kafka.launch import Launch, RunningBroker
 from rivergate.runtime.kafka.progress import Progress, unheard
+from rivergate.runtime.kafka.readiness import wake
+from rivergate.runtime.kafka.settle import settle
 from rivergate.runtime.kafka.training import start_options
 
 ORPHAN_PATIENCE_S = 15.0  # a broker whose owner is gone is ending: its tether allows it 5 s
+
+
+def unheard_of(address: str) -> None:
+    """Nobody wants to know."""
 
 
 class LocalKafka:
@@ -34,8 +41,15 @@ class LocalKafka:
         self._heap_mb = heap_mb
         self._broker: RunningBroker | None = None
 
-    def start(self, progress: Progress | None = None, *, timeout_s: float = 120.0) -> None:
-        """Start it and return when it serves clients; does nothing while it runs.
+    def start(
+        self,
+        progress: Progress | None = None,
+        *,
+        launched: Callable[[str], None] = unheard_of,
+        timeout_s: float = 120.0,
+    ) -> None:
+        """Start it and return when it serves clients; does nothing while it runs. `launched` gets the address once its
+        process runs, before it serves (and again where a lost port made a second start of it necessary).
 
         The first start on a machine fetches Apache Kafka (55 MB). Raises PortInUse, DataDirInUse,
         DistributionUnavailable, BrokerCrashed, BrokerSilent, ConfigError.
@@ -52,16 +66,20 @@ class LocalKafka:
             # 3. Apache Kafka is here, to the byte
             distribution = ensure_distribution(tell)
             options = start_options(distribution, tell)
-            # 4. the log has its identity, the broker runs and answers
+            # 4. nothing of a killed broker stands in the way of the next
             launch = Launch(distribution, self._home, port, self._heap_mb, options)
+            if self._home.ended_uncleanly():
+                tell("settling what a killed broker has left", None)
+                settle(launch, holding.descriptor)
+            # 5. the log has its identity, the broker runs and answers
             self._home.remember(Identity(identity.cluster_id, port))
             tell(f"starting Apache Kafka {distribution.version} on 127.0.0.1:{port}", None)
             try:
-                broker = self._run(launch, identity.cluster_id, holding, timeout_s)
+                broker = self._run(launch, identity.cluster_id, holding, timeout_s, launched)
             except PortInUse:
                 # the controller's port, which nobody asked for, may have been lost to another process in between
                 demand(port)
-                broker = self._run(launch, identity.cluster_id, holding, timeout_s)
+                broker = self._run(launch, identity.cluster_id, holding, timeout_s, launched)
             self._port, self._broker = port, broker
 
     def stop(self, *, timeout_s: float = 10.0) -> None:
@@ -115,12 +133,21 @@ class LocalKafka:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _run(self, launch: Launch, cluster_id: str, holding: Holding, timeout_s: float) -> RunningBroker:
+    def _run(
+        self,
+        launch: Launch,
+        cluster_id: str,
+        holding: Holding,
+        timeout_s: float,
+        launched: Callable[[str], None],
+    ) -> RunningBroker:
         launch.prepare(cluster_id)
         broker = launch.spawn(holding.descriptor)
         try:
             holding.tell(Holder(pid=broker.process.pid, owner=os.getpid(), port=launch.port))
+            launched(f"127.0.0.1:{launch.port}")
             broker.wait_until_serving(timeout_s)
+            wake(launch.port)
         except BaseException:
             broker.process.stop(2.0)
             raise

@@ -36,14 +36,26 @@ log.cleaner.dedupe.buffer.size=16777216
 # nobody waits for members who never come
 group.initial.rebalance.delay.ms=0
 
-# After a SIGKILL the controller waits for the end of the killed broker's session before it lets the new one in: 3 s
-# instead of 9. Shorter, and a machine under load would have its only broker locked out.
+# Should a killed broker's session still be open, the next one is let in after 3 s instead of 9. Shorter, and a machine
+# under load would have its only broker locked out.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 
 # a shard that sleeps for weeks keeps its transactional id; a producer that died is aborted soon after its timeout
 transactional.id.expiration.ms=2147483647
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+"""
+
+_CONTROLLER = """\
+# Written anew after each broker that was killed.
+process.roles=controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=CONTROLLER://127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+log.dirs=log
+broker.session.timeout.ms=200
+broker.heartbeat.interval.ms=50
 """
 
 _LOG4J = """\
@@ -67,6 +79,11 @@ rootLogger.appenderRef.file.ref = file
 def server_properties(port: int, controller_port: int) -> str:
     """Kafka's settings: one node, loopback only, the log in `log` below the working directory."""
     return _SERVER.format(port=port, controller_port=controller_port)
+
+
+def controller_properties(controller_port: int) -> str:
+    """Settings of the controller alone, on the same log, for which no broker is there any more."""
+    return _CONTROLLER.format(controller_port=controller_port)
 
 
 def log4j_properties() -> str:

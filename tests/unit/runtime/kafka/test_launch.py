@@ -14,7 +14,8 @@ from rivergate.runtime.kafka.errors import BrokerCrashed, BrokerSilent, PortInUs
 from rivergate.runtime.kafka.home import Home
 from rivergate.runtime.kafka.launch import RunningBroker
 from rivergate.runtime.kafka.process import TetheredProcess
-from rivergate.runtime.kafka.readiness import is_serving
+from rivergate.runtime.kafka.readiness import is_serving, wake
+from rivergate.runtime.kafka.settle import wait_for_end
 
 
 @dataclass
@@ -62,6 +63,32 @@ def test_a_broker_that_never_answers(tmp_path: Path) -> None:
     assert caught.value.where.endswith("broker.log")
 
 
+@pytest.mark.parametrize(
+    ("said", "ended"),
+    [
+        (["", "Becoming the active controller", "Becoming the active controller\nFencing broker 1 at epoch 9"], True),
+        (["Becoming the active controller"], False),
+        ([""], False),
+    ],
+    ids=["a broker was registered", "none was", "a controller that hangs"],
+)
+def test_the_end_of_a_killed_brokers_registration_is_waited_for(said: list[str], ended: bool) -> None:
+    """As long as it can come, and no longer."""
+    clock, log = iter(range(1000)), iter(said)
+    newest = [said[-1]]
+    assert (
+        wait_for_end(
+            lambda: next(log, newest[0]), lambda: True, monotonic=lambda: float(next(clock)), sleep=lambda _s: None
+        )
+        is ended
+    )
+
+
+def test_a_controller_that_ends_is_not_waited_for() -> None:
+    """The broker's own start says what is wrong."""
+    assert not wait_for_end(lambda: "", lambda: False, monotonic=lambda: 0.0)
+
+
 def one_answer(answer: bytes) -> int:
     """Serve one connection with these bytes; the port."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -101,6 +128,27 @@ def test_who_serves(answer: bytes, serves: bool) -> None:
 def test_nobody_serves_on_a_free_port() -> None:
     """A refused connection is a no, not an error."""
     assert not is_serving(free_port())
+
+
+def test_a_new_broker_is_asked_for_what_it_gets_ready_at_the_first_question() -> None:
+    """A producer id and both coordinators; an answer that is none does no harm, nor does nobody there."""
+    asked: list[int] = []
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with server:
+            for _ in range(3):
+                with server.accept()[0] as connection:
+                    _length, api, _version = struct.unpack_from(">ihh", connection.recv(1024))
+                    asked.append(api)
+                    connection.sendall(b"\0\0\0\1\0")
+
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
+    wake(server.getsockname()[1])
+    serving.join(10.0)
+    assert asked == [22, 10, 10]
+    wake(free_port())
 
 
 def test_a_port_that_is_taken_is_said() -> None:
