@@ -14,13 +14,25 @@ LIMIT_S = 5.0
 START_S = 90.0
 
 
+def slots_with(library: str, data: Path) -> set[str]:
+    """Slots whose process has mapped a library with this in its path; the supervisor counts as one."""
+    state = state_of(data)
+    pids = {p["slot"]: p["pid"] for p in state["processes"]} | {"supervisor": state["pid"]}
+    return {slot for slot, pid in pids.items() if library in Path(f"/proc/{pid}/maps").read_text()}
+
+
 @pytest.mark.parametrize("host", ["local", "ray"])
 def test_ctrl_c_ends_all_of_it(start: Start, app: str, tmp_path: Path, host: str) -> None:
-    """It ends within five seconds and leaves no process: not Kafka, not Ray, no stage, no service."""
+    """It ends within five seconds and leaves no process: not Kafka, not Ray, no stage, no service. Until then agents
+    alone have River in them.
+    """
     data = tmp_path / "data"
     command = start("demo", "shuttle", "--app", app, "--data-dir", str(data), "--host", host)
     until(lambda: len(orders_in(data)) > 0, START_S, command)
     assert len(command.remember()) >= len(state_of(data)["processes"])
+    if host == "local":
+        assert slots_with("/river/", data) == {"agent-watcher-0"}
+        assert "gate-0" in slots_with("confluent_kafka", data)
     began = time.monotonic()
     command.interrupt()
     code = command.wait(30.0)

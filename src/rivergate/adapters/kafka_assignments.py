@@ -11,7 +11,8 @@ import orjson
 from confluent_kafka import KafkaException, Producer
 
 from rivergate.adapters import kafka_settings
-from rivergate.adapters.kafka_errors import transaction_error, translated
+from rivergate.adapters.kafka_errors import transaction_error
+from rivergate.adapters.kafka_fence import fencing_producer
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, rfc3339
@@ -21,7 +22,6 @@ from rivergate.domain.record import Record
 
 _LOG = logging.getLogger("rivergate.runtime")
 COMMIT_S = 10.0
-INIT_S = 10.0  # a producer that waits for its coordinator longer was seen never to find it: a new one does
 
 
 class AssignmentLog:
@@ -42,11 +42,7 @@ class AssignmentLog:
 
     def open(self) -> None:
         """Fence the previous supervisor. Raises `BrokerUnavailable`."""
-        producer = Producer(self._settings)
-        try:
-            producer.init_transactions(INIT_S)
-        except KafkaException as e:
-            raise translated(e, "taking over as supervisor", self._bootstrap) from e
+        producer = fencing_producer(self._settings, self._topic, "taking over as supervisor")
         if self._followed is None:
             self._followed = self._follow()
         self._producer = producer

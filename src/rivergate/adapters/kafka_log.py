@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import transaction_error, translated
+from rivergate.adapters.kafka_fence import fencing_producer
 from rivergate.adapters.kafka_tail import last_committed, poll_records
 from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.adapters.watched import WatchedCaller
@@ -18,7 +19,6 @@ from rivergate.domain.record import BY_KEY, Headers, Record
 from rivergate.domain.record import TopicPartition as Partition
 from rivergate.kernel.shard import ShardSpec
 
-INIT_S = 10.0  # a producer that waits for its coordinator longer was seen never to find it: a new one does
 COMMIT_S = 10.0
 METADATA_S = 15.0
 OFFSETS_S = 5.0
@@ -44,11 +44,7 @@ class KafkaShardLog:
     def open(self) -> None:
         """Fence the previous owner."""
         settings = kafka_settings.transactional(self._bootstrap, self._spec.transactional_id, self._security)
-        producer = Producer(settings | {"error_cb": self._heard})
-        try:
-            producer.init_transactions(INIT_S)
-        except KafkaException as e:
-            raise translated(e, f"taking over {self._spec.name}", self._bootstrap) from e
+        producer = fencing_producer(settings, self._journal_topic, f"taking over {self._spec.name}", self._heard)
         producer.poll(0)
         self._lost = False  # what was heard while it took over is history
         self._producer = producer

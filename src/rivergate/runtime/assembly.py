@@ -8,6 +8,7 @@ import threading
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime import keys
+from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, LocalHost
 from rivergate.runtime.lock import data_lock
@@ -33,7 +34,7 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
     state = RunningState(data, spec.app.name, spec.bootstrap, host)
     try:
         _LOG.info("starting app %s on %s", spec.app.name, spec.bootstrap)
-        app = spec.app.load()
+        app = Declaration.read(data.declaration_file)
         only = tuple(spec.options.get("stages", ()))
         slots = plan(app, int(spec.options.get("workers", 1)), otlp=bool(spec.options.get("otlp")), only=only)
         keys.ensure_keys(data.keys)

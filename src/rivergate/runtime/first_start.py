@@ -19,7 +19,8 @@ from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateErr
 from rivergate.domain.record import Record
 from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
 from rivergate.runtime import keys
-from rivergate.runtime.app import App
+from rivergate.runtime.declaration import Declaration
+from rivergate.runtime.kafka.readiness import is_serving
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.plan import Slot
 from rivergate.runtime.stages import wall_clock
@@ -29,13 +30,14 @@ from rivergate.topics.catalogue import Catalogue
 _LOG = logging.getLogger("rivergate.runtime")
 
 CONTROL_S = 60.0
+LOOK_S = 0.02
 OPERATOR = "operator"
 
 
 class Bootstrap:
     """Sees to topics and control once, and knows when everything that was planned runs. One thread."""
 
-    def __init__(self, app: App, data: DataDir, bootstrap: str, slots: Iterable[Slot]) -> None:
+    def __init__(self, app: Declaration, data: DataDir, bootstrap: str, slots: Iterable[Slot]) -> None:
         self._app = app
         self._data = data
         self._bootstrap = bootstrap
@@ -57,12 +59,18 @@ class Bootstrap:
         finally:
             admin.close()
 
+    def wait_for_broker(self, stop: threading.Event) -> None:
+        """Wait for a local broker that is starting, until `stop`: whoever starts it ends us if that fails."""
+        port = int(self._bootstrap.rpartition(":")[2])
+        while not stop.is_set() and not is_serving(port):  # a Kafka client would back off for longer and longer
+            stop.wait(LOOK_S)
+
     def demand_topics(self) -> None:
         """Create and alter the app's topics; what would lose data or move keys is refused. Raises `ConfigError`."""
         app = self._app
         admin = KafkaAdmin(self._bootstrap)
         try:
-            specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
+            specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.uses)
             apply_topics(admin, specs).demand()
         finally:
             admin.close()

@@ -83,6 +83,11 @@ class DataDir:
         return self.root / "running.json"
 
     @property
+    def declaration_file(self) -> Path:
+        """What the app declares, written by whoever starts the supervisor."""
+        return self.root / "declared.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the supervisor while it runs."""
         return self.root / "supervisor.lock"

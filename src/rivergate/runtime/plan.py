@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rivergate.domain import names
-from rivergate.runtime.app import App
+from rivergate.runtime.declaration import Declaration
 
 REVIEW, AUDIT, OTLP = "review", "audit", "otlp"
 
@@ -26,12 +26,12 @@ class Slot:
         return self.role in ("agent", "graph")
 
 
-def plan(app: App, workers: int, *, otlp: bool = False, only: Iterable[str] = ()) -> list[Slot]:
+def plan(app: Declaration, workers: int, *, otlp: bool = False, only: Iterable[str] = ()) -> list[Slot]:
     """All slots of an app with `workers` processes for each agent; `only` keeps the stages that it names."""
     slots = []
-    for role, agents in (("agent", app.agents), ("graph", app.graphs)):
-        for agent in agents:
-            slots += _spread(role, names.agent_stage(agent.name), app.partitions, workers)
+    for role, stages in (("agent", app.agents), ("graph", app.graphs)):
+        for stage in stages:
+            slots += _spread(role, stage, app.partitions, workers)
     slots += _spread("gate", names.GATE, 1, 1)
     if app.effectors:
         slots += _spread("effects", names.EFFECTS, app.partitions, 1)

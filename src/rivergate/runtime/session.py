@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rivergate.domain.errors import RivergateError
+from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.endings import take_ending
 from rivergate.runtime.hosts import LocalProcess
 from rivergate.runtime.kafka.addresses import demand
@@ -51,7 +52,7 @@ class RunOptions:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def supervisor(self, bootstrap: str) -> ProcessSpec:
-        """What the supervisor is told."""
+        """What the supervisor is told. A broker of our own may still be starting: it is waited for."""
         options = {
             "host": self.host,
             "workers": self.workers,
@@ -60,6 +61,7 @@ class RunOptions:
             "review_port": self.review_port,
             "log": "supervisor",
             "accept_new_code": self.accept_new_code,
+            "broker_starts": self.bootstrap is None,
             **self.extra,
         }
         return ProcessSpec(
@@ -140,25 +142,30 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
     """Start a broker if none is given, the supervisor and everything else; ready when it yields; ended afterwards."""
     data = DataDir(options.data_dir).make()
     demand_unlocked(data.lock_file)
+    Declaration.of(options.app.load()).write(data.declaration_file)
     if options.review_port and (not options.stages or REVIEW in options.stages):
         demand(options.review_port)
+    data.state_file.unlink(missing_ok=True)
+    take_ending(data, SUPERVISOR)
     kafka = None if options.bootstrap else LocalKafka(data.root)
+    session: Session | None = None
+
+    def start(bootstrap: str) -> None:
+        nonlocal session
+        session = session or Session(options, bootstrap, LocalProcess(options.supervisor(bootstrap)))
+
     try:
-        if kafka is not None:
-            kafka.start(tell)
-        bootstrap = options.bootstrap or (kafka.bootstrap if kafka else "")
+        if kafka is None:
+            start(options.bootstrap or "")
+        else:
+            kafka.start(tell, launched=start)  # everything else imports while Java warms up
+        assert session is not None  # noqa: S101 - one of the two has made it
         tell("starting agents, gate, effects, review and audit", None)
-        data.state_file.unlink(missing_ok=True)
-        take_ending(data, SUPERVISOR)
-        session = Session(options, bootstrap, LocalProcess(options.supervisor(bootstrap)))
-        try:
-            session.wait_until_ready()
-            yield session
-        finally:
-            ended_by = time.monotonic() + END_S
-            session.stop()
-            if kafka is not None:
-                kafka.stop(timeout_s=max(BROKER_S, ended_by - time.monotonic()))
+        session.wait_until_ready()
+        yield session
     finally:
+        ended_by = time.monotonic() + END_S
+        if session is not None:
+            session.stop()
         if kafka is not None:
-            kafka.stop()
+            kafka.stop(timeout_s=max(BROKER_S, ended_by - time.monotonic()))

@@ -80,6 +80,7 @@ class Supervisor:
         self._host_of = host_of
         self._assignments = assignments
         self._state = state
+        self._broker_starts = bool(base.options.get("broker_starts"))
         self._owners = Owners()
         self._live: dict[str, Incarnation] = {}
         self._assigned: set[str] = set()
@@ -90,10 +91,14 @@ class Supervisor:
     def run(self, bootstrap: Bootstrap, stop: threading.Event) -> None:
         """Start everything, watch it until `stop`, end everything."""
         try:
-            bootstrap.demand_broker()
+            if not self._broker_starts:
+                bootstrap.demand_broker()
             _LOG.info("starting %d processes", len(self._slots))
             for slot in self._slots:  # they import while we see to the topics
                 self._start(slot)
+            if self._broker_starts:
+                bootstrap.wait_for_broker(stop)
+                _LOG.info("the broker serves")
             bootstrap.demand_topics()
             bootstrap.demand_own_log()
             self._assignments.open()

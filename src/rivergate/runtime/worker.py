@@ -15,7 +15,7 @@ from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateErro
 _LOG = logging.getLogger("rivergate.runtime")
 
 FAILURES_A_MINUTE = 5
-FOLLOW_S = 0.2
+FOLLOW_S = 0.05
 REPORT_S = 2.0
 JOIN_S = 20.0
 FENCED_S = 1.0

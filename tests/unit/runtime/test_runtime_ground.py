@@ -9,6 +9,7 @@ from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.event import Event, Proposal
 from rivergate.runtime import commands
 from rivergate.runtime.app import App, load_app
+from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.plan import plan
@@ -48,7 +49,7 @@ def test_no_secret_of_the_environment_reaches_a_process() -> None:
 def test_every_shard_has_exactly_one_place() -> None:
     """Whatever the number of workers; the gate has one shard, services have none."""
     for workers in (1, 2, 3, 9):
-        slots = plan(make_app(), workers)
+        slots = plan(Declaration.of(make_app()), workers)
         agents = sorted(s for slot in slots if slot.stage == "agent-player" for s in slot.shards)
         assert agents == [0, 1, 2, 3]
         assert [s.shards for s in slots if s.stage == "gate"] == [(0,)]
@@ -58,7 +59,18 @@ def test_every_shard_has_exactly_one_place() -> None:
 
 def test_a_plan_can_be_narrowed_to_some_stages() -> None:
     """For a container a stage."""
-    assert [s.stage for s in plan(make_app(), 1, only=["gate"])] == ["gate"]
+    assert [s.stage for s in plan(Declaration.of(make_app()), 1, only=["gate"])] == ["gate"]
+
+
+def test_a_declaration_survives_writing_and_reading(tmp_path: Path) -> None:
+    """With it the supervisor needs none of the app's code."""
+    declared = Declaration.of(make_app())
+    declared.write(tmp_path / "declared.json")
+    assert Declaration.read(tmp_path / "declared.json") == declared
+    assert declared.stages == {"agent-player": 4, "gate": 1, "effects": 4}
+    assert declared.uses == ("pings",)
+    with pytest.raises(ConfigError, match="declares can't be read"):
+        Declaration.read(tmp_path / "nowhere.json")
 
 
 def test_an_app_says_what_is_wrong_with_it() -> None:
