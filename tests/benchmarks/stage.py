@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.benchmarks import bare
 
+from rivergate.kernel.recovery import silent
 from rivergate.kernel.transactor import Transactor
 from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.spec import AppRef, ProcessSpec
@@ -47,7 +48,7 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     """A stage exactly as a worker of the runtime runs it."""
     app = AppRef(job["reference"], job["app"], 1)
     spec = ProcessSpec(job["role"], job["stage"], "bench", app, job["bootstrap"], job["data_dir"])
-    driver = driver_maker(spec)(0)
+    driver = driver_maker(spec)(0, silent)
     assert isinstance(driver, Transactor)
     collect_rarely()
     driver.open()

@@ -45,10 +45,14 @@ class Report(Protocol):
     def reason(self) -> str:
         """Why, where that needs saying."""
 
+    @property
+    def share(self) -> float | None:
+        """How much of its recovery is done, 0 to 1, while it recovers."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """The newest report of a shard; `at` is RFC 3339."""
+    """The newest report of a shard; `at` is RFC 3339, `share` how much of a recovery is done (0 to 1)."""
 
     stage: str
     shard: int
@@ -56,6 +60,7 @@ class ShardStatus:
     state: str
     reason: str
     at: str
+    share: float | None = None
 
 
 class KafkaStatus:
@@ -78,6 +83,8 @@ class KafkaStatus:
             "reason": report.reason,
             "at": rfc3339(at),
         }
+        if report.share is not None:
+            value["share"] = report.share
         shard = f"{report.stage}/{report.shard}"
         headers = event_headers(names.source(self._app, report.stage), names.SHARD_STATUS_V1, f"{shard}/{at}", at)
         with self._lock:
@@ -134,6 +141,6 @@ def _status(record: Record) -> ShardStatus | None:
     if record.ce_type != names.SHARD_STATUS_V1 or v is None:
         return None
     try:
-        return ShardStatus(v["stage"], v["shard"], v["worker"], v["state"], v["reason"], v["at"])
+        return ShardStatus(v["stage"], v["shard"], v["worker"], v["state"], v["reason"], v["at"], v.get("share"))
     except KeyError:
         return None

@@ -125,6 +125,10 @@ class Bootstrap:
         """Why each parked shard (`stage/shard`) is parked."""
         return {f"{s.stage}/{s.shard}": s.reason for s in self._reports().values() if s.state == "parked"}
 
+    def recovering(self) -> dict[str, float]:
+        """How much of its recovery each shard (`stage/shard`) has done that recovers, 0 to 1."""
+        return {f"{s.stage}/{s.shard}": s.share for s in self._reports().values() if s.share is not None}
+
     def _reports(self) -> dict[tuple[str, int], ShardStatus]:
         """The newest report of each planned shard since this start."""
         if self._status is None:

@@ -29,7 +29,7 @@ class StageProcess:
 @dataclass(frozen=True, slots=True)
 class Running:
     """The newest word of the supervisor. `topics` says that they are there, `error` why it gave up, `parked` why a shard
-    (`stage/shard`) waits for a person.
+    (`stage/shard`) waits for a person, `recovering` how much of its recovery a shard has done (0 to 1).
     """
 
     pid: int
@@ -41,6 +41,7 @@ class Running:
     processes: Sequence[StageProcess] = field(default=())
     topics: bool = False
     parked: Mapping[str, str] = field(default_factory=dict)
+    recovering: Mapping[str, float] = field(default_factory=dict)
 
 
 class RunningState:
@@ -52,6 +53,7 @@ class RunningState:
         self._ready = False
         self._topics = False
         self._parked: Mapping[str, str] = {}
+        self._recovering: Mapping[str, float] = {}
         self._written: Running | None = None
 
     def update(
@@ -61,11 +63,13 @@ class RunningState:
         ready: bool | None = None,
         topics: bool | None = None,
         parked: Mapping[str, str] | None = None,
+        recovering: Mapping[str, float] | None = None,
     ) -> None:
         """Write what has changed."""
         self._ready = self._ready if ready is None else ready
         self._topics = self._topics if topics is None else topics
         self._parked = self._parked if parked is None else parked
+        self._recovering = self._recovering if recovering is None else recovering
         self._write(
             Running(
                 os.getpid(),
@@ -76,6 +80,7 @@ class RunningState:
                 processes=tuple(processes),
                 topics=self._topics,
                 parked=self._parked,
+                recovering=self._recovering,
             )
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ SUPERVISOR = "supervisor"
 
 Tell = Callable[[str, float | None], None]
 """Told what is being done, and how far it is (0 to 1) where that is known."""
+
+
+def unheard(what: str, share: float | None) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +112,16 @@ class Session:
             f"the supervisor ended ({self._supervisor.why_ended()})", where=str(self.data.logs / "supervisor.log")
         )
 
-    def wait_until_ready(self, timeout_s: float = READY_S) -> None:
-        """Wait until every planned shard runs. Raises what prevents it."""
+    def wait_until_ready(self, tell: Tell = unheard, timeout_s: float = READY_S) -> None:
+        """Wait until every planned shard runs, as long as some recover. Raises what prevents it."""
         deadline = time.monotonic() + timeout_s
         while True:
             found = self.running
             if found is not None and found.ready:
                 return
+            if found is not None and found.recovering:
+                deadline = time.monotonic() + timeout_s
+                tell(*_recovery(found.recovering))
             self.demand_alive()
             if time.monotonic() > deadline:
                 raise RivergateError(
@@ -133,8 +141,11 @@ class Session:
         self._supervisor.kill()
 
 
-def unheard(what: str, share: float | None) -> None:
-    """Nobody listens."""
+def _recovery(shares: Mapping[str, float]) -> tuple[str, float]:
+    """What to tell of shards that recover: how many of each stage, and how much is done of all of it."""
+    stages = Counter(shard.rpartition("/")[0] for shard in sorted(shares))
+    of_each = ", ".join(f"{count} of {stage}" for stage, count in stages.items())
+    return f"recovering shards: {of_each}", sum(shares.values()) / len(shares)
 
 
 @contextlib.contextmanager
@@ -161,7 +172,7 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
             kafka.start(tell, launched=start)  # everything else imports while Java warms up
         assert session is not None  # noqa: S101 - one of the two has made it
         tell("starting agents, gate, effects, review and audit", None)
-        session.wait_until_ready()
+        session.wait_until_ready(tell)
         yield session
     finally:
         ended_by = time.monotonic() + END_S

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pickle import PicklingError
@@ -16,6 +15,7 @@ from rivergate.domain import names
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import ConfigError, SnapshotCorrupt
 from rivergate.domain.record import TopicPartition
+from rivergate.kernel.recovery import Progress
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.transactor import Limits, Tools, Transactor
@@ -24,9 +24,7 @@ from rivergate.runtime import keys
 from rivergate.runtime.app import App
 from rivergate.runtime.code import code_digest, versions
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.runtime.worker import Driver
-
-_LOG = logging.getLogger("rivergate.runtime")
+from rivergate.runtime.worker import Driver, MakeDriver
 
 AGENT, GRAPH, GATE, EFFECTS = "agent", "graph", "gate", "effects"
 
@@ -80,10 +78,14 @@ def gate_fold(app: str, operator_key: bytes) -> tuple[Callable[[], Fold], str]:
     return lambda: fold.GateFold(app, operator_key), code_digest([fold.__name__])
 
 
-def transactor(spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold]) -> Transactor:
+def transactor(spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], progress: Progress) -> Transactor:
     """A transactor on Kafka, with snapshots in the data directory (or wherever `snapshots` says)."""
     return Transactor(
-        shard, KafkaShardLog(spec.bootstrap, shard, spec.security), make_fold, tools(spec, shard), limits(spec)
+        shard,
+        KafkaShardLog(spec.bootstrap, shard, spec.security),
+        make_fold,
+        tools(spec, shard, progress),
+        limits(spec),
     )
 
 
@@ -92,7 +94,7 @@ def limits(spec: ProcessSpec) -> Limits:
     return Limits(**spec.options.get("limits", {}))
 
 
-def tools(spec: ProcessSpec, shard: ShardSpec) -> Tools:
+def tools(spec: ProcessSpec, shard: ShardSpec, progress: Progress) -> Tools:
     """What a driver works with beside its log."""
     data = spec.data
     blobs = FsspecBlobs(str(spec.options.get("snapshots", data.snapshots)))
@@ -102,16 +104,16 @@ def tools(spec: ProcessSpec, shard: ShardSpec) -> Tools:
         encoder=SpanEncoder(resource_of(shard.app, shard.stage, shard.worker), versions()["rivergate"]),
         clock=wall_clock,
         versions=versions(),
-        progress=lambda done, total: _LOG.info("%s: replayed %d of %d commits", shard.name, done, total),
+        progress=progress,
     )
 
 
-def driver_maker(spec: ProcessSpec) -> Callable[[int], Driver]:
+def driver_maker(spec: ProcessSpec) -> MakeDriver:
     """What makes the driver of a shard of this process's stage. Imports only what the stage needs."""
     return _MAKERS[spec.role](spec)
 
 
-def _agent(spec: ProcessSpec) -> Callable[[int], Driver]:
+def _agent(spec: ProcessSpec) -> MakeDriver:
     from rivergate.agents.fold import agent_inputs
 
     app = spec.app.load()
@@ -119,7 +121,11 @@ def _agent(spec: ProcessSpec) -> Callable[[int], Driver]:
     make_fold, code = fold_of(app, spec.stage, b"")
     demand_picklable(make_fold(), agent.__qualname__)
     topics = agent_inputs(app.name, agent)
-    return lambda shard: transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold)
+
+    def make(shard: int, progress: Progress) -> Driver:
+        return transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold, progress)
+
+    return make
 
 
 def demand_picklable(fold: Fold, agent: str) -> None:
@@ -133,15 +139,19 @@ def demand_picklable(fold: Fold, agent: str) -> None:
         ) from e
 
 
-def _gate(spec: ProcessSpec) -> Callable[[int], Driver]:
+def _gate(spec: ProcessSpec) -> MakeDriver:
     operator_key = keys.load_public(spec.data.keys, keys.OPERATOR)
     make_fold, code = gate_fold(spec.app.name, operator_key)
     inputs = gate_inputs(spec.app.name, spec.app.partitions)
     control = names.topic(spec.app.name, names.CONTROL)
-    return lambda shard: transactor(spec, shard_spec(spec, shard, inputs, code, control), make_fold)
+
+    def make(shard: int, progress: Progress) -> Driver:
+        return transactor(spec, shard_spec(spec, shard, inputs, code, control), make_fold, progress)
+
+    return make
 
 
-def _effects(spec: ProcessSpec) -> Callable[[int], Driver]:
+def _effects(spec: ProcessSpec) -> MakeDriver:
     from rivergate.effects.attempts import Effects
     from rivergate.effects.loading import load_effectors
     from rivergate.kernel.performer import Performer
@@ -157,15 +167,15 @@ def _effects(spec: ProcessSpec) -> Callable[[int], Driver]:
         effectors = load_effectors(references, spec.data.root)
         return EffectsWork(spec.app.name, Effects(spec.app.name, effectors, wall_clock))
 
-    def make(shard: int) -> Driver:
+    def make(shard: int, progress: Progress) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         log = KafkaShardLog(spec.bootstrap, described, spec.security)
-        return Performer(described, log, work, tools(spec, described), limits(spec), recalls=recalls)
+        return Performer(described, log, work, tools(spec, described, progress), limits(spec), recalls=recalls)
 
     return make
 
 
-def _graph(spec: ProcessSpec) -> Callable[[int], Driver]:
+def _graph(spec: ProcessSpec) -> MakeDriver:
     from rivergate.adapters.graphs.work import GraphWork
     from rivergate.kernel.performer import Performer
 
@@ -174,13 +184,13 @@ def _graph(spec: ProcessSpec) -> Callable[[int], Driver]:
     code = code_digest([agent.graph.__module__])
     topics = agent.inputs(app.name)
 
-    def make(shard: int) -> Driver:
+    def make(shard: int, progress: Progress) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         return Performer(
             described,
             KafkaShardLog(spec.bootstrap, described, spec.security),
             lambda: GraphWork(app.name, agent),
-            tools(spec, described),
+            tools(spec, described, progress),
             limits(spec),
             replies=agent.replies(app.name),
             recalls=agent.recalls(app.name),
@@ -189,7 +199,7 @@ def _graph(spec: ProcessSpec) -> Callable[[int], Driver]:
     return make
 
 
-_MAKERS: dict[str, Callable[[ProcessSpec], Callable[[int], Driver]]] = {
+_MAKERS: dict[str, Callable[[ProcessSpec], MakeDriver]] = {
     AGENT: _agent,
     GRAPH: _graph,
     GATE: _gate,

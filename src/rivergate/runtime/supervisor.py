@@ -26,7 +26,7 @@ TICK_S = 0.1
 QUICK_DEATH_S = 10.0
 MAX_BACKOFF_S = 10.0
 RETRY_S = 1.0
-WATCH_S = 1.0
+WATCH_S = 0.5
 STOP_S = 3.0
 
 
@@ -129,7 +129,10 @@ class Supervisor:
         if time.monotonic() >= self._watch_at:
             self._watch_at = time.monotonic() + WATCH_S
             self._patiently(self._assignments.demand_ours)
-            self._patiently(lambda: self._state.update(self._processes(), parked=bootstrap.parked()))
+            self._patiently(lambda: self._look_at_shards(bootstrap))
+
+    def _look_at_shards(self, bootstrap: Bootstrap) -> None:
+        self._state.update(self._processes(), parked=bootstrap.parked(), recovering=bootstrap.recovering())
 
     def _patiently(self, step: Callable[[], None]) -> None:
         """What needs the broker is tried again while it is away; the processes run on and wait likewise."""

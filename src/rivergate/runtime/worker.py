@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError, ShardParked
+from rivergate.kernel.recovery import Progress
+from rivergate.runtime.recovering import RecoveryReports
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -39,13 +41,20 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """What a shard is doing: `starting`, `running`, `parked` (with the reason), `fenced`, `stopped`."""
+    """What a shard is doing: `starting`, `running`, `parked` (with the reason), `fenced`, `stopped`. `share` is how much of
+    its recovery is done, 0 to 1, while it recovers.
+    """
 
     stage: str
     shard: int
     worker: str
     state: str
     reason: str = ""
+    share: float | None = None
+
+
+MakeDriver = Callable[[int, Progress], Driver]
+"""Makes the driver of a shard, which tells how far its recovery is."""
 
 
 class Assignments(Protocol):
@@ -123,7 +132,7 @@ class Worker:
         stage: str,
         name: str,
         assignments: Assignments,
-        make_driver: Callable[[int], Driver],
+        make_driver: MakeDriver,
         report: Callable[[ShardReport], None],
     ) -> None:
         self._stage = stage
@@ -186,15 +195,18 @@ class Worker:
         return False
 
     def _start(self, shard: int, attempt: int) -> None:
+        progress = RecoveryReports(lambda how_far, share: self._tell(shard, "starting", how_far, share))
         thread = ShardThread(
-            f"{self._stage}/{shard}", lambda: self._make_driver(shard), lambda state, why: self._tell(shard, state, why)
+            f"{self._stage}/{shard}",
+            lambda: self._make_driver(shard, progress),
+            lambda state, why: self._tell(shard, state, why),
         )
         self._threads[shard, attempt] = thread
         thread.start()
 
-    def _tell(self, shard: int, state: str, reason: str) -> None:
+    def _tell(self, shard: int, state: str, reason: str, share: float | None = None) -> None:
         _LOG.info("%s/%d: %s %s", self._stage, shard, state, reason)
-        report = ShardReport(self._stage, shard, self._name, state, reason)
+        report = ShardReport(self._stage, shard, self._name, state, reason, share)
         with self._lock:
             self._reports[shard] = report
         self._report(report)

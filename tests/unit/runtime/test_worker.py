@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from rivergate.domain.errors import BadInput, BrokerUnavailable, Fenced, ShardParked
+from rivergate.kernel.recovery import Progress
+from rivergate.runtime import recovering
 from rivergate.runtime import worker as module
+from rivergate.runtime.recovering import RecoveryReports
 from rivergate.runtime.worker import ShardReport, Worker
 
 WAIT_S = 10.0
@@ -82,13 +85,16 @@ class Running:
     def __init__(self) -> None:
         self.reports = Reports()
         self.stop = threading.Event()
+        self.recovers = False
         self._thread: threading.Thread | None = None
 
     def start(self, assignments: Given, *steps: Callable[[], None]) -> None:
         """Run one; the first driver gets the first step, the last step serves all that follow."""
         left = list(steps)
 
-        def make(_: int) -> Driver:
+        def make(_: int, progress: Progress) -> Driver:
+            if self.recovers:
+                progress(1, 2)
             return Driver(left.pop(0) if len(left) > 1 else left[0], self.stop)
 
         worker = Worker("agent-x", "w", assignments, make, self.reports)
@@ -107,6 +113,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A worker that follows often and waits little."""
     monkeypatch.setattr(module, "FOLLOW_S", 0.01)
     monkeypatch.setattr(module, "FENCED_S", 0.0)
+    monkeypatch.setattr(recovering, "EVERY_S", 0.0)
     started = Running()
     yield started
     started.end()
@@ -182,3 +189,22 @@ def test_a_broker_that_is_away_never_parks(running: Running, monkeypatch: pytest
     running.start(Given({0: 0}), *failing, idle)
     assert running.reports.wait_for(lambda _: running.reports.states().count("running") == 3)
     assert "parked" not in running.reports.states()
+
+
+def test_a_recovery_is_told_twice_a_second_and_no_more() -> None:
+    """In words for a list, and as a share for a bar."""
+    clock = iter([0.0, 0.2, 0.6, 0.9, 1.2])
+    told: list[tuple[str, float]] = []
+    report = RecoveryReports(lambda how_far, share: told.append((how_far, share)), lambda: next(clock))
+    for done in (1000, 2000, 3000, 4000):
+        report(done, 4000)
+    assert told == [("replayed 2,000 of 4,000 commits", 0.5), ("replayed 4,000 of 4,000 commits", 1.0)]
+
+
+def test_a_recovering_shard_is_starting_until_it_runs(running: Running) -> None:
+    """Its reports say how far it is; the next one forgets it."""
+    running.recovers = True
+    running.start(Given({0: 0}), idle)
+    assert running.reports.wait_for(lambda reports: bool(reports) and reports[-1].state == "running")
+    shares = [(r.state, r.share) for r in running.reports.all]
+    assert shares == [("starting", None), ("starting", 0.5), ("running", None)]
