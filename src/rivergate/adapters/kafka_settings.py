@@ -14,6 +14,10 @@ topic's limit may be below it.
 """
 
 
+RECONNECT = {"reconnect.backoff.max.ms": 1000}
+"""The default of ten seconds is how long a client may go on sleeping once the broker is back."""
+
+
 class OncePerSecond(logging.Filter):
     """Lets one line of a client and kind through a second: while a broker is away, each client says so 20 times."""
 
@@ -36,7 +40,7 @@ def common(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[st
         _LOG.addHandler(logging.NullHandler())  # without any handler, Python itself writes warnings to stderr
     if not _LOG.filters:
         _LOG.addFilter(OncePerSecond())
-    return {"bootstrap.servers": bootstrap, "logger": _LOG, "log_level": 4, **(security or {})}
+    return {"bootstrap.servers": bootstrap, "logger": _LOG, "log_level": 4} | RECONNECT | dict(security or {})
 
 
 def consumer(bootstrap: str, group: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:

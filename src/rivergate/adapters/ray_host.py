@@ -70,6 +70,7 @@ class RayCluster:
         self._ray = ray
         self._namespace = namespace
         self._actors: dict[str, Any] = {}
+        self._here = address is None
         settings: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": logging.WARNING}
         if address is None:
             settings |= {
@@ -102,7 +103,7 @@ class RayCluster:
             self._actors[name] = actor
         loop: Any = actor
         loop = loop.run.options(concurrency_group="loop").remote(entry, spec)
-        return RayProcess(self._ray, actor, loop)
+        return RayProcess(self._ray, actor, loop, here=self._here)
 
     def close(self) -> None:
         """Kill our actors and, where Ray is our own, end it."""
@@ -127,10 +128,11 @@ def _signals_kept() -> Iterator[None]:
 
 
 class RayProcess:
-    """One run of an actor's loop. See `runtime.hosts.Running`."""
+    """One run of an actor's loop, `here` if that is on this machine. See `runtime.hosts.Running`."""
 
-    def __init__(self, ray: Any, actor: Any, loop: Any) -> None:
+    def __init__(self, ray: Any, actor: Any, loop: Any, *, here: bool) -> None:
         self._ray = ray
+        self._here = here
         self._actor = actor
         self._loop = loop
         self._pid_answer = self._control("process_id")
@@ -167,6 +169,14 @@ class RayProcess:
         """Kill the actor for good."""
         with contextlib.suppress(Exception):
             self._ray.kill(self._actor, no_restart=True)
+
+    def kill_hung(self) -> None:
+        """End the actor's process, whose place Ray fills anew; a stopped one on this machine only a signal reaches."""
+        with contextlib.suppress(Exception):
+            if self._here and self.pid:
+                os.kill(self.pid, signal.SIGKILL)
+            else:
+                self._ray.kill(self._actor, no_restart=False)
 
     def _control(self, method: str) -> Any:
         return getattr(self._actor, method).options(concurrency_group="control").remote()

@@ -101,7 +101,7 @@ class Bootstrap:
                 for r in tail.poll(1000, 0.1):
                     self._answered(r, wanted)
                 meanwhile()
-                self._demand_some_unparked({k: s for k, s in self._reports().items() if k[0] == names.GATE})
+                self._demand_some_unparked({k: s for k, s in self.reports().items() if k[0] == names.GATE})
                 if time.monotonic() > deadline:
                     raise RivergateError(
                         f"the gate didn't answer within {CONTROL_S:.0f} s",
@@ -116,20 +116,12 @@ class Bootstrap:
         Raises `ShardParked` where all shards of a stage are parked.
         """
         if not self._ready:
-            found = self._reports()
+            found = self.reports()
             self._demand_some_unparked(found)
             self._ready = self._planned <= {k for k, s in found.items() if s.state in ("running", "parked")}
         return self._ready
 
-    def parked(self) -> dict[str, str]:
-        """Why each parked shard (`stage/shard`) is parked."""
-        return {f"{s.stage}/{s.shard}": s.reason for s in self._reports().values() if s.state == "parked"}
-
-    def recovering(self) -> dict[str, float]:
-        """How much of its recovery each shard (`stage/shard`) has done that recovers, 0 to 1."""
-        return {f"{s.stage}/{s.shard}": s.share for s in self._reports().values() if s.share is not None}
-
-    def _reports(self) -> dict[tuple[str, int], ShardStatus]:
+    def reports(self) -> dict[tuple[str, int], ShardStatus]:
         """The newest report of each planned shard since this start."""
         if self._status is None:
             self._status = StatusFollower(KafkaTail(self._bootstrap, f"{self._app.name}.readiness"), self._app.name)

@@ -34,6 +34,9 @@ class Running(Protocol):
     def kill(self) -> None:
         """End it at once."""
 
+    def kill_hung(self) -> None:
+        """End it at once although it answers nothing; another may be started in its place."""
+
 
 class Host(Protocol):
     """Starts processes. One thread."""
@@ -95,3 +98,7 @@ class LocalProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()
+
+    def kill_hung(self) -> None:
+        """SIGKILL, which ends a stopped process too."""
+        self.kill()

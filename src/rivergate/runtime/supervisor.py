@@ -15,6 +15,7 @@ from rivergate.runtime import commands
 from rivergate.runtime.endings import take_ending
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, Running
+from rivergate.runtime.life_signs import SILENT_S, LifeSigns
 from rivergate.runtime.plan import Slot
 from rivergate.runtime.running import RunningState, StageProcess
 from rivergate.runtime.spec import ProcessSpec
@@ -81,6 +82,7 @@ class Supervisor:
         self._assignments = assignments
         self._state = state
         self._broker_starts = bool(base.options.get("broker_starts"))
+        self._life_signs = LifeSigns(float(base.options.get("silent_s", SILENT_S)))
         self._owners = Owners()
         self._live: dict[str, Incarnation] = {}
         self._assigned: set[str] = set()
@@ -130,9 +132,30 @@ class Supervisor:
             self._watch_at = time.monotonic() + WATCH_S
             self._patiently(self._assignments.demand_ours)
             self._patiently(lambda: self._look_at_shards(bootstrap))
+            self._end_hung_workers(bootstrap)
 
     def _look_at_shards(self, bootstrap: Bootstrap) -> None:
-        self._state.update(self._processes(), parked=bootstrap.parked(), recovering=bootstrap.recovering())
+        reports = bootstrap.reports()
+        self._life_signs.hear(reports)
+        named = {f"{stage}/{shard}": report for (stage, shard), report in reports.items()}
+        parked = {name: r.reason for name, r in named.items() if r.state == "parked"}
+        recovering = {name: r.share for name, r in named.items() if r.share is not None}
+        self._state.update(self._processes(), parked=parked, recovering=recovering)
+
+    def _end_hung_workers(self, bootstrap: Bootstrap) -> None:
+        """A worker that says nothing any more is killed, and started again like any that died."""
+        alive = {i.name: i for i in self._live.values() if i.running.alive()}
+        signs = self._life_signs
+        for name in signs.silent(alive):
+            try:
+                bootstrap.demand_broker()
+            except RivergateError:
+                signs.nobody_can_be_heard()
+                return
+            if signs.is_given_up(name):
+                _LOG.warning("%s has said nothing for %.0f s: killed", name, signs.limit_s)
+                alive[name].running.kill_hung()
+                signs.forget(name)
 
     def _patiently(self, step: Callable[[], None]) -> None:
         """What needs the broker is tried again while it is away; the processes run on and wait likewise."""
