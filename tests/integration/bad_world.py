@@ -200,7 +200,7 @@ class World:
     def worker(self, session: Session, stage: str = STAGE) -> psutil.Process:
         """The process of a stage."""
         assert session.running is not None
-        return next(psutil.Process(p.pid) for p in session.running.processes if p.stage == stage)
+        return next(psutil.Process(p.pid) for p in session.running.processes if p.stage == stage and p.has_shards)
 
     def status(self, stage: str = STAGE, shard: int = 0) -> ShardStatus | None:
         """The newest report of a shard."""

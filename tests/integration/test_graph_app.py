@@ -73,7 +73,7 @@ def test_a_graph_in_a_running_app_acts_through_gate_and_effects(session: Session
     assert sum("denied" in r for r in found) == 1
     state = session.running
     assert state is not None
-    (worker,) = [p for p in state.processes if p.stage == "agent-triage" and p.alive]
+    (worker,) = [p for p in state.processes if p.stage == "agent-triage" and p.alive and p.has_shards]
     send_alarms(session)
     os.kill(worker.pid, signal.SIGKILL)
     wait_for(session, 2 * len(MACHINES))

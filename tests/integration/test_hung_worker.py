@@ -39,7 +39,7 @@ def process(session: Session) -> StageProcess:
     """The one that runs the agent now."""
     found = session.running
     assert found is not None
-    return next(p for p in found.processes if p.stage == STAGE)
+    return next(p for p in found.processes if p.stage == STAGE and p.has_shards)
 
 
 def owners(session: Session) -> set[str]:

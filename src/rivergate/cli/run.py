@@ -34,6 +34,7 @@ Partitions = Annotated[int | None, typer.Option(min=1, help="Partitions of input
 DataDirOption = Annotated[Path | None, typer.Option(file_okay=False, help="Keys, snapshots, views, logs.")]
 HostOption = Annotated[HostName, typer.Option("--host", help="Agents as Ray actors, or as processes.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes for each agent; its shards are spread over them.")]
+Spares = Annotated[int, typer.Option(min=0, help="Processes for each stage that wait to take over from a dead one.")]
 ReviewPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of the review page; 0 takes a free one.")]
 Otlp = Annotated[str | None, typer.Option(help="Forward spans to this OTLP/HTTP endpoint, e.g. http://127.0.0.1:4318.")]
 Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka to use.")]
@@ -51,6 +52,7 @@ def run(
     data_dir: DataDirOption = None,
     host: HostOption = HostName.RAY,
     workers: Workers = 1,
+    spares: Spares = 1,
     stage: Annotated[list[str] | None, typer.Option(help="Run these stages alone (repeat it for more).")] = None,
     review_port: ReviewPort = 8300,
     otlp: Otlp = None,
@@ -65,6 +67,7 @@ def run(
             bootstrap=bootstrap,
             host=host,
             workers=workers,
+            spares=spares,
             stages=tuple(stage or ()),
             otlp=otlp,
             review_port=review_port,
@@ -80,6 +83,7 @@ def up(
     data_dir: DataDirOption = None,
     host: HostOption = HostName.RAY,
     workers: Workers = 1,
+    spares: Spares = 1,
     review_port: ReviewPort = 8300,
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
@@ -92,6 +96,7 @@ def up(
             data_dir=data_dir or default_data_dir(ref.name),
             host=host,
             workers=workers,
+            spares=spares,
             otlp=otlp,
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),

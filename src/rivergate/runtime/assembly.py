@@ -36,7 +36,13 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
         _LOG.info("starting app %s on %s", spec.app.name, spec.bootstrap)
         app = Declaration.read(data.declaration_file)
         only = tuple(spec.options.get("stages", ()))
-        slots = plan(app, int(spec.options.get("workers", 1)), otlp=bool(spec.options.get("otlp")), only=only)
+        slots = plan(
+            app,
+            int(spec.options.get("workers", 1)),
+            spares=int(spec.options.get("spares", 0)),
+            otlp=bool(spec.options.get("otlp")),
+            only=only,
+        )
         keys.ensure_keys(data.keys)
         local = LocalHost()
         hosts: dict[bool, Host] = {False: local, True: local}

@@ -11,6 +11,8 @@ SILENT_S = 30.0
 """A worker reports every two seconds, unless one call into C holds the interpreter for so long."""
 
 
+START_S = 90.0
+"""What a worker gets more before its first report."""
 ONCE_MORE_S = 5.0
 """What a worker gets after that: the broker may have come back just now."""
 
@@ -38,9 +40,14 @@ class LifeSigns:
                 self._doubted.discard(report.worker)
         self._newest = dict(reports)
 
+    def expect(self, worker: str) -> None:
+        """It has got shards, so it will report: a new process once it has imported, which may take it a while."""
+        self._heard.setdefault(worker, self._monotonic() + START_S)
+
     def nobody_can_be_heard(self) -> None:
         """The broker didn't answer."""
-        self._heard = dict.fromkeys(self._heard, self._monotonic())
+        now = self._monotonic()
+        self._heard = {worker: max(at, now) for worker, at in self._heard.items()}
         self._doubted.clear()
 
     def silent(self, workers: Iterable[str]) -> set[str]:

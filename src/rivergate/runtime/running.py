@@ -17,13 +17,14 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class StageProcess:
-    """One process: its slot, stage, incarnation and process id."""
+    """One process: its slot, stage, incarnation and process id; a stage's spare has no shards."""
 
     slot: str
     stage: str
     incarnation: str
     pid: int
     alive: bool
+    has_shards: bool = False
 
 
 @dataclass(frozen=True, slots=True)

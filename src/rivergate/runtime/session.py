@@ -42,13 +42,16 @@ def unheard(what: str, share: float | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to run an app. No `bootstrap` means a local Kafka in the data directory."""
+    """How to run an app. No `bootstrap` means a local Kafka in the data directory; `spares` are processes for each stage
+    that have imported everything and wait to take over.
+    """
 
     app: AppRef
     data_dir: Path
     bootstrap: str | None = None
     host: str = "ray"
     workers: int = 1
+    spares: int = 1
     stages: tuple[str, ...] = ()
     otlp: str | None = None
     review_port: int = 0
@@ -61,6 +64,7 @@ class RunOptions:
         options = {
             "host": self.host,
             "workers": self.workers,
+            "spares": self.spares,
             "stages": list(self.stages),
             "otlp": self.otlp,
             "review_port": self.review_port,

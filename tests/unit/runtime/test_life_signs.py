@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rivergate.adapters.kafka_status import ShardStatus
-from rivergate.runtime.life_signs import ONCE_MORE_S, LifeSigns
+from rivergate.runtime.life_signs import ONCE_MORE_S, START_S, LifeSigns
 
 LIMIT_S = 30.0
 
@@ -50,6 +50,15 @@ def test_a_worker_that_never_reported_still_imports(world: World) -> None:
     """Its start has limits of its own."""
     world.pass_s(1000.0)
     assert world.signs.silent(["c"]) == set()
+
+
+def test_a_worker_that_got_shards_has_to_report_in_the_end(world: World) -> None:
+    """A spare that was stopped while it waited is found out too."""
+    world.signs.expect("c")
+    world.pass_s(LIMIT_S + START_S - 1)
+    assert world.signs.silent(["c"]) == set()
+    world.pass_s(2.0)
+    assert world.signs.silent(["c"]) == {"c"}
 
 
 def test_a_silent_worker_gets_a_last_chance(world: World) -> None:

@@ -57,6 +57,14 @@ def test_every_shard_has_exactly_one_place() -> None:
         assert [s.stage for s in slots if s.under_ray] == ["agent-player"] * min(workers, 4)
 
 
+def test_each_stage_with_a_journal_has_its_spares() -> None:
+    """Services have none: what they do can wait."""
+    slots = plan(Declaration.of(make_app()), 2, spares=1)
+    assert {s.stage for s in slots if s.is_spare} == {"agent-player", "gate", "effects"}
+    assert [s.name for s in slots if s.is_spare and s.under_ray] == ["agent-player-spare-0"]
+    assert not any(s.is_spare for s in plan(Declaration.of(make_app()), 2))
+
+
 def test_a_plan_can_be_narrowed_to_some_stages() -> None:
     """For a container a stage."""
     assert [s.stage for s in plan(Declaration.of(make_app()), 1, only=["gate"])] == ["gate"]

@@ -1,0 +1,129 @@
+"""The processes of an app: started, started again when they die, replaced by a spare where one waits, and ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rivergate.runtime.endings import take_ending
+from rivergate.runtime.hosts import Host, Running
+from rivergate.runtime.plan import Slot
+from rivergate.runtime.running import StageProcess
+from rivergate.runtime.spec import ProcessSpec
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+QUICK_DEATH_S = 10.0
+MAX_BACKOFF_S = 10.0
+STOP_S = 3.0
+
+Took = Callable[[Slot, str], None]
+"""Told that the shards of a slot are another incarnation's from now on."""
+
+
+@dataclass(slots=True)
+class Incarnation:
+    """A slot's present process. `quick_deaths` in a row delay its next start; `first` is the slot's first one."""
+
+    slot: Slot
+    running: Running
+    name: str
+    started: float
+    quick_deaths: int = 0
+    start_at: float | None = None
+    first: bool = True
+
+
+class Crew:
+    """One thread. `host_of` maps whether Ray may host a slot to the host that does; `base` is what every process is told.
+
+    A spare is a process of a stage that has imported everything and has no shards: when another one of its stage dies, it
+    takes that one's shards, and the dead one comes back as the spare.
+    """
+
+    def __init__(self, base: ProcessSpec, host_of: Mapping[bool, Host], took: Took) -> None:
+        self._base = base
+        self._host_of = host_of
+        self._took = took
+        self._live: dict[str, Incarnation] = {}
+
+    def start(self, slots: Iterable[Slot]) -> None:
+        """Start these for the first time."""
+        for slot in slots:
+            self._start(slot)
+
+    def revive(self) -> None:
+        """Start again what died. Raises what a process ended with if it can't even begin."""
+        for incarnation in [i for i in self._live.values() if not i.running.alive()]:
+            self._revive(incarnation)
+
+    def alive(self) -> list[str]:
+        """Incarnations that run."""
+        return [i.name for i in self._live.values() if i.running.alive()]
+
+    def kill_hung(self, name: str) -> None:
+        """Kill an incarnation that answers nothing."""
+        for i in self._live.values():
+            if i.name == name:
+                i.running.kill_hung()
+
+    def processes(self) -> list[StageProcess]:
+        """What runs, for others to read."""
+        return [
+            StageProcess(i.slot.name, i.slot.stage, i.name, i.running.pid, i.running.alive(), bool(i.slot.shards))
+            for i in self._live.values()
+        ]
+
+    def stop(self) -> None:
+        """End everything: stages first, then the services that read what these have written."""
+        deadline = time.monotonic() + STOP_S
+        for services in (False, True):
+            group = [i for i in self._live.values() if i.slot.is_service is services]
+            for i in group:
+                i.running.ask_to_stop()
+            while time.monotonic() < deadline and any(i.running.alive() for i in group):
+                time.sleep(0.02)
+        for i in self._live.values():
+            if i.running.alive():
+                _LOG.warning("%s didn't drain within %.1f s: killed", i.name, STOP_S)
+                i.running.kill()
+        for host in self._host_of.values():
+            host.close()
+
+    def _start(self, slot: Slot) -> None:
+        before = self._live.get(slot.name)
+        name = f"{slot.name}-{uuid.uuid4().hex[:8]}"
+        options = self._base.options | {"slot": slot.name, "log": slot.name}
+        spec = replace(self._base, role=slot.role, stage=slot.stage, incarnation=name, options=options)
+        running = self._host_of[slot.under_ray].start(spec)
+        deaths = before.quick_deaths if before else 0
+        self._live[slot.name] = Incarnation(slot, running, name, time.monotonic(), deaths, first=before is None)
+        if slot.shards:
+            self._took(slot, name)
+
+    def _revive(self, dead: Incarnation) -> None:
+        now = time.monotonic()
+        if dead.start_at is None:
+            ending = take_ending(self._base.data, dead.name)
+            if ending is not None and ending[1] and dead.first:
+                raise ending[0]
+            quick = now - dead.started < QUICK_DEATH_S
+            dead.quick_deaths = dead.quick_deaths + 1 if quick else 0
+            dead.start_at = now + (min(0.25 * 2**dead.quick_deaths, MAX_BACKOFF_S) if dead.quick_deaths > 1 else 0.0)
+            why = ending[0].what if ending else dead.running.why_ended()
+            _LOG.warning("%s ended (%s): it starts again", dead.name, why)
+            self._replace_by_spare(dead)
+        if now >= dead.start_at:
+            self._start(dead.slot)
+
+    def _replace_by_spare(self, dead: Incarnation) -> None:
+        spares = (i for i in self._live.values() if i.slot.is_spare and i.slot.stage == dead.slot.stage)
+        spare = next((i for i in spares if i is not dead and i.running.alive()), None)
+        if spare is None or not dead.slot.shards:
+            return
+        spare.slot, dead.slot = replace(spare.slot, shards=dead.slot.shards), replace(dead.slot, shards=())
+        _LOG.info("%s takes the shards of %s", spare.name, dead.name)
+        self._took(spare.slot, spare.name)
