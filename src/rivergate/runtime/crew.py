@@ -78,8 +78,11 @@ class Crew:
         ]
 
     def stop(self) -> None:
-        """End everything: stages first, then the services that read what these have written."""
+        """End everything: spares at once, stages in good order, then the services that read what these have written."""
         deadline = time.monotonic() + STOP_S
+        for i in self._live.values():
+            if i.slot.is_spare:  # it may still be importing, and has nothing to drain
+                i.running.kill()
         for services in (False, True):
             group = [i for i in self._live.values() if i.slot.is_service is services]
             for i in group:
