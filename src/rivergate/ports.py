@@ -88,8 +88,12 @@ class ShardLog(Protocol):
     def open(self) -> None:
         """Fence the previous owner (`init_transactions`). Raises `BrokerUnavailable`."""
 
-    def journal_tail(self) -> tuple[bytes, int] | None:
-        """The newest committed record of the shard's journal and its offset, or None. Only after `open`."""
+    def journal_tail(self, before: int | None = None) -> tuple[bytes, int] | None:
+        """The newest committed record of the shard's journal (before an offset) and its offset, or None.
+
+        Only after `open`. Looking further and further back costs little for each record. Replaces what was
+        assigned: `seek` before the next `poll`.
+        """
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, str] | None]:
         """Committed offset and metadata of the stage's group for each partition, None where there is none."""
@@ -104,6 +108,14 @@ class ShardLog(Protocol):
         """Up to `limit` committed records: waits up to `wait_s` for the first, takes what is there of the rest.
 
         Records of one partition come in order. Raises `Fenced`, `BrokerUnavailable`.
+        """
+
+    def passed(self) -> Mapping[TopicPartition, int]:
+        """Up to where polling has passed those partitions of which it has reached the end of committed data.
+
+        The offset includes what stands behind the last record: transaction markers and aborted records. It is never
+        below a record that `poll` has handed out, nor beyond one that it hasn't. A later record takes the partition
+        out until its next end is reached; `seek` forgets all.
         """
 
     def begin(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from rivergate.adapters.blob_store import FsspecBlobs
@@ -98,6 +98,22 @@ class World:
             raw = value if isinstance(value, bytes) else orjson.dumps(value)
             self.producer.produce(self.events, raw, b"k", 0)
         assert self.producer.flush(10) == 0
+
+    def send_in_transaction(self, *values: Any) -> None:
+        """Write events as another stage does: a marker stands behind them."""
+        settings = {"bootstrap.servers": self.bootstrap, "transactional.id": f"{self.app}.upstream", "linger.ms": 0}
+        producer = Producer(settings)
+        producer.init_transactions(10)
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(self.events, orjson.dumps(value), b"k", 0)
+        producer.commit_transaction(10)
+
+    def remove_all_events(self) -> None:
+        """What retention does to a quiet partition: nothing is left before the end."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for future in admin.delete_records([TopicPartition(self.events, 0, OFFSET_END)]).values():
+            future.result()
 
     def transactor(
         self,

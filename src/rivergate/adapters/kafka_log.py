@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import transaction_error, translated
 from rivergate.adapters.kafka_fence import fencing_producer
-from rivergate.adapters.kafka_tail import last_committed, poll_records
+from rivergate.adapters.kafka_tail import newest_first, poll_records
 from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.adapters.watched import WatchedCaller
 from rivergate.domain.errors import CommitUnknown, Fenced, RivergateError, TransactionAborted
@@ -35,6 +35,9 @@ class KafkaShardLog:
         self._consumer = Consumer(kafka_settings.consumer(bootstrap, spec.group, security))
         self._producer: Producer | None = None
         self._journal_topic, self._journal_partition = spec.journal
+        self._backwards: Iterator[Record] = iter(())
+        self._looked_back_to = -1
+        self._passed: dict[Partition, int] = {}
         self._appended = (-1, 0)
         self._lost = False
         self._watched = WatchedCaller(f"{spec.name}-offsets")
@@ -71,10 +74,18 @@ class KafkaShardLog:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def journal_tail(self) -> tuple[bytes, int] | None:
-        """The newest committed record of the shard's journal."""
-        found = last_committed(self._consumer, self._journal_topic, self._journal_partition, self._bootstrap)
-        return None if found is None else (found.value or b"", found.offset)
+    def journal_tail(self, before: int | None = None) -> tuple[bytes, int] | None:
+        """The newest committed record of the shard's journal; looking further back goes on from where it was."""
+        self._passed = {}
+        if before is None or before > self._looked_back_to:
+            self._backwards = newest_first(
+                self._consumer, self._journal_topic, self._journal_partition, self._bootstrap
+            )
+        for found in self._backwards:
+            self._looked_back_to = found.offset
+            if before is None or found.offset < before:
+                return found.value or b"", found.offset
+        return None
 
     def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str] | None]:
         """Committed offsets of the stage's group; waits until no transaction is pending on them."""
@@ -93,12 +104,24 @@ class KafkaShardLog:
         return watermarks_of(self._consumer, *partition, self._bootstrap)
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
-        """Assign exactly these partitions from these offsets on."""
+        """Assign exactly these partitions from these offsets on; ends of an earlier assignment are never handed out."""
+        self._passed = {}
         self._consumer.assign([TopicPartition(t, p, o) for (t, p), o in positions.items()])
 
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records."""
-        return poll_records(self._consumer, limit, wait_s, self._bootstrap)
+        ends: dict[Partition, int] = {}
+        records = poll_records(self._consumer, limit, wait_s, self._bootstrap, ends)
+        if ends or self._passed:
+            self._passed |= ends
+            for tp, last in {(r[0], r[1]): r[2] for r in records}.items():
+                if self._passed.get(tp, -1) <= last:  # the end was reached before these came
+                    self._passed.pop(tp, None)
+        return records
+
+    def passed(self) -> Mapping[Partition, int]:
+        """Fetch positions at the ends that were reached; they count markers and aborted records."""
+        return dict(self._passed)
 
     # --- writing -------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,18 +17,27 @@ from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
 
 METADATA_S = 15.0
+FIRST_STEP, LARGEST_STEP = 16, 4096
 _PARTITION_EOF = KafkaError._PARTITION_EOF
 _RETRIED_INSIDE = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 
 
-def poll_records(consumer: Consumer, limit: int, wait_s: float, bootstrap: str) -> list[Record]:
-    """Wait up to `wait_s` for a first record, then take what has been fetched, up to `limit`."""
+def poll_records(
+    consumer: Consumer, limit: int, wait_s: float, bootstrap: str, ends: dict[Partition, int] | None = None
+) -> list[Record]:
+    """Wait up to `wait_s` for a first record, then take what has been fetched, up to `limit`.
+
+    `ends` gets where fetching stood at each end of a partition that was reached.
+    """
     records = []
     for m in fetched(consumer, limit, wait_s):
         error = m.error()
         if error is None:
             records.append(Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers()))
-        elif error.code() != _PARTITION_EOF and error.code() not in _RETRIED_INSIDE:
+        elif error.code() == _PARTITION_EOF:
+            if ends is not None:
+                ends[m.topic(), m.partition()] = m.offset()
+        elif error.code() not in _RETRIED_INSIDE:
             raise translated(KafkaException(error), "reading", bootstrap)
     return records
 
@@ -47,31 +56,40 @@ def record_of(m: Any) -> Record:
 
 
 def last_committed(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Record | None:
-    """The newest committed record of a partition: looks back in growing steps past markers and aborted records."""
-    low, high = watermarks_of(consumer, topic, partition, bootstrap)
-    step, end = 16, high
+    """The newest committed record of a partition."""
+    return next(newest_first(consumer, topic, partition, bootstrap), None)
+
+
+def newest_first(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Iterator[Record]:
+    """Committed records of a partition from its end backwards, read in growing steps as they are asked for.
+
+    Each step replaces the assignment and leaves none.
+    """
+    low, end = watermarks_of(consumer, topic, partition, bootstrap)
+    step, until = FIRST_STEP, None
     while end > low:
         start = max(low, end - step)
-        found = _last_between(consumer, topic, partition, start, bootstrap)
-        if found is not None:
-            return found
-        end, step = start, step * 4
-    return None
+        yield from reversed(_between(consumer, topic, partition, start, until, bootstrap))
+        end = until = start
+        step = min(step * 4, LARGEST_STEP)
 
 
-def _last_between(consumer: Consumer, topic: str, partition: int, start: int, bootstrap: str) -> Record | None:
-    """The last committed record from `start` to the partition's end."""
+def _between(
+    consumer: Consumer, topic: str, partition: int, start: int, end: int | None, bootstrap: str
+) -> list[Record]:
+    """Committed records with `start <= offset < end`; to the partition's end where `end` is None."""
     consumer.assign([TopicPartition(topic, partition, start)])
-    last: Record | None = None
+    found: list[Record] = []
     deadline = time.monotonic() + METADATA_S
     while time.monotonic() < deadline:
         for m in fetched(consumer, 500, 1.0):
             error = m.error()
-            if error is None:
-                last = record_of(m)
-            elif error.code() == _PARTITION_EOF:
+            reached = error is None and end is not None and m.offset() >= end
+            if reached or (error is not None and error.code() == _PARTITION_EOF):
                 consumer.unassign()
-                return last
+                return found
+            if error is None:
+                found.append(record_of(m))
             elif error.code() not in _RETRIED_INSIDE:
                 raise translated(KafkaException(error), f"reading {topic}/{partition}", bootstrap)
     raise BrokerUnavailable(f"the end of {topic}/{partition} wasn't reached within {METADATA_S:.0f} s", where=bootstrap)

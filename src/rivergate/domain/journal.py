@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import BadInput
 from rivergate.domain.ids import ZERO_DIGEST, canonical, framed
 from rivergate.domain.record import Headers, Output
@@ -79,6 +80,7 @@ class CommitRecord:
         """Read the wire form; unknown fields are ignored. Raises BadInput."""
         try:
             v = orjson.loads(raw)
+            _demand_kinds(v)
             snapshot = v["snapshot"]
             return cls(
                 stage=v["stage"],
@@ -103,11 +105,29 @@ class CommitRecord:
                 since=tuple((t, p, o) for t, p, o in v.get("since", ())),
             )
         except (KeyError, TypeError, ValueError) as e:
-            raise BadInput(
-                f"not a commit record: {e!r}",
-                where=where,
-                remedy="the journal was written to by something else; restrict it with ACLs and restore the topic",
-            ) from e
+            raise BadInput(f"not a commit record: {e!r}", where=where, remedy=RESTRICT) from e
+
+
+RESTRICT = "something else writes to the journal: restrict the topic to its stage with ACLs"
+
+_KINDS = {int: ("shard", "seq", "epoch"), str: ("stage", "clock", "code", "digest", "previous", "worker")}
+
+
+def _demand_kinds(value: Any) -> None:
+    """What is counted and compared has to be of its kind. Raises TypeError, ValueError, KeyError."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} instead of an object")
+    for kind, fields in _KINDS.items():
+        for name in fields:
+            if type(value[name]) is not kind:
+                raise TypeError(f"{name} is {value[name]!r}")
+    parse_rfc3339(value["clock"])
+    for name in ("digest", "previous"):
+        if len(bytes.fromhex(value[name])) != len(ZERO_DIGEST) // 2:
+            raise ValueError(f"{name} is {value[name]!r}")
+    for topic, partition, start, end in value["ranges"]:
+        if [type(x) for x in (topic, partition, start, end)] != [str, int, int, int]:
+            raise TypeError(f"ranges are {value['ranges']!r}")
 
 
 def chain_digest(  # noqa: PLR0913 - the digest covers as many things

@@ -21,6 +21,7 @@ from rivergate.kernel import batch_span
 from rivergate.kernel.commit import commit, dead_letter, prepare
 from rivergate.kernel.deeds import Deeds, Raised
 from rivergate.kernel.history import History, Since
+from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
 from rivergate.kernel.start import check_positions, newest_commit, refuse_clock_ahead, refuse_what_was_read
 from rivergate.kernel.transactor import MINUTE_S, Limits, Tools
@@ -76,6 +77,7 @@ class Performer:
         self._tools = tools
         self._limits = limits
         self._replies = frozenset(replies)
+        self._quiet = Quiet(log, spec, limits.idle_positions_s, tools.monotonic)
         self._since = Since(log, [(t, p) for t in recalls for p in sorted({p for _, p in spec.inputs})])
         self.standing = Standing()
         self._open: Open = {}
@@ -91,8 +93,12 @@ class Performer:
         self._take_over(newest_commit(self._log, self.spec), {}, new_owner=True)
 
     def step(self) -> bool:
-        """Commit what has been done and what is going to be; False where there was neither."""
+        """Commit what has been done, what is going to be, or what was passed; False where there was nothing of it."""
         busy = self._deeds.in_flight > 0
+        passed = [] if busy else self._quiet.due(self.standing)
+        if passed:
+            self._commit_or_rebuild((), (), passed)
+            return True
         results = self._deeds.take(BUSY_WAIT_S)
         records = self._read(0.0 if busy else self._limits.wait_s)
         if not records and not results:
@@ -101,8 +107,15 @@ class Performer:
         return True
 
     def drain(self) -> None:
-        """Do what an intent was committed for, and commit what came of it; read nothing more."""
+        """Do what an intent was committed for, and commit what came of it and what was passed; read nothing more."""
         self._draining = True
+        self._finish_deeds()
+        passed = self._quiet.ranges(self.standing)
+        if passed:
+            self._commit_or_rebuild((), (), passed)
+            self._finish_deeds()
+
+    def _finish_deeds(self) -> None:
         while self._deeds.in_flight:
             results = self._deeds.take(self._limits.wait_s)
             if results:
@@ -129,16 +142,20 @@ class Performer:
 
     # --- one commit ----------------------------------------------------------------------------------------
 
-    def _commit_or_rebuild(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]]) -> None:
+    def _commit_or_rebuild(
+        self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range] = ()
+    ) -> None:
         try:
-            self._commit(records, results)
+            self._commit(records, results, passed)
         except (TransactionAborted, CommitUnknown) as e:
             _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
             self._count_rebuild(e)
             self._rebuild(results, recycle=isinstance(e, CommitUnknown))
 
-    def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]]) -> None:
+    def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range]) -> None:
+        """`passed` are ranges without records, of a commit that is made for them."""
         ordered, ranges = in_order(records, self.spec.broadcast)
+        ranges += passed
         refuse_what_was_read(self.spec, self.standing, ranges)
         draft = self._draft(dict(self._open))
         for deed, result in results:
@@ -170,14 +187,17 @@ class Performer:
     def _write(self, draft: Draft, ranges: Sequence[Range], records: int) -> None:
         spec, standing, out = self.spec, self.standing, draft.out
         self._attempted = draft
-        span = batch_span.of(spec, standing.seq, ranges, records, out.spans, draft.letters, draft.started_ns)
+        spans = out.spans
+        if records or not ranges:  # ranges without records are nothing to tell of
+            span = batch_span.of(spec, standing.seq, ranges, records, out.spans, draft.letters, draft.started_ns)
+            spans = [*out.spans, span]
         prepared = prepare(
             spec,
             standing,
             clock=draft.batch.clock,
             ranges=ranges,
             outputs=[*out.records, *(dead_letter(spec, r, why) for r, why in draft.letters)],
-            spans=self._tools.encoder.encode([*out.spans, span]),
+            spans=self._tools.encoder.encode(spans) if spans else (),
             skipped=[r.position for r, _ in draft.letters],
             unfinished=sorted(draft.open),
         )

@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import ReplayMismatch, ShardParked, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import Record
 from rivergate.kernel.commit import dead_letter, prepare
+from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.ports import Batch, Fold, LogReader, Outputs
 
 _LOG = logging.getLogger("rivergate.kernel")
+
+Commits = Iterator[tuple[CommitRecord, int]]
+"""Commit records with their offsets, in order."""
 
 Progress = Callable[[int, int], None]
 """Called with (commits replayed, commits in all)."""
@@ -50,8 +55,8 @@ def recover(
     """
     if newest is None:
         return Recovered(make_fold(), Standing())
-    record, offset = newest
-    fold, standing = _from_snapshot(spec, record, snapshots, make_fold)
+    record, _ = newest
+    fold, standing, following = _from_snapshot(spec, newest, snapshots, reader, make_fold)
     changed = record.code != spec.code and standing.seq <= record.seq
     if changed and spec.accept_new_code is None:
         raise ShardParked(
@@ -61,9 +66,9 @@ def recover(
         )
     total = record.seq + 1 - standing.seq
     done = 0
-    for recorded, at in _journal(spec, reader, standing.journal_offset + 1, offset):
-        if recorded.seq < standing.seq:
-            continue
+    for recorded, at in following:
+        if recorded.seq != standing.seq:
+            break
         check = recorded.code == spec.code or spec.accept_new_code is None
         try:
             standing = fold_again(spec, recorded, at, fold, standing, reader, check=check)
@@ -124,18 +129,47 @@ def fold_again(
 
 
 def _from_snapshot(
-    spec: ShardSpec, newest: CommitRecord, snapshots: SnapshotStore, make_fold: Callable[[], Fold]
-) -> tuple[Fold, Standing]:
-    for ref in _candidates(newest, snapshots):
+    spec: ShardSpec,
+    newest: tuple[CommitRecord, int],
+    snapshots: SnapshotStore,
+    reader: LogReader,
+    make_fold: Callable[[], Fold],
+) -> tuple[Fold, Standing, Commits]:
+    """State and standing of the newest snapshot that holds, or a fresh shard's, and the commits that follow."""
+    for ref in _candidates(newest[0], snapshots):
         try:
             snapshot = snapshots.get(ref)
+            following = _following(spec, snapshot.standing, newest, reader, ref)
             fold = make_fold()
             fold.load(snapshot.state)
         except SnapshotCorrupt as e:
             _LOG.warning("snapshot %s of %s: %s", ref.digest[:12], spec.name, e)
             continue
-        return fold, replace(snapshot.standing, snapshot=ref)
-    return make_fold(), Standing()
+        return fold, replace(snapshot.standing, snapshot=ref), following
+    return make_fold(), Standing(), _journal(spec, reader, 0, newest[1])
+
+
+def _following(
+    spec: ShardSpec, standing: Standing, newest: tuple[CommitRecord, int], reader: LogReader, ref: SnapshotRef
+) -> Commits:
+    """The commits after a snapshot. Raises `SnapshotCorrupt` where the journal's chain doesn't go on from it."""
+    record, offset = newest
+    first: tuple[CommitRecord, int] | None = None
+    commits: Commits = iter(())
+    if standing.seq == record.seq + 1:
+        before = record.digest
+    else:
+        commits = (c for c in _journal(spec, reader, standing.journal_offset + 1, offset) if c[0].seq >= standing.seq)
+        first = next(commits, None)
+        before = first[0].previous if first is not None and first[0].seq == standing.seq else ""
+    if before != standing.digest:
+        raise SnapshotCorrupt(
+            f"isn't of this log: it was taken after {standing.digest[:12]}, "
+            f"the journal has {before[:12] or 'nothing'} before commit {standing.seq}",
+            where=f"{spec.app}/{spec.name}/{ref.seq}",
+            remedy="the shard goes on from an older snapshot or from the log; keep one snapshot store for one log",
+        )
+    return commits if first is None else chain((first,), commits)
 
 
 def _candidates(newest: CommitRecord, snapshots: SnapshotStore) -> Iterator[SnapshotRef]:
@@ -145,9 +179,15 @@ def _candidates(newest: CommitRecord, snapshots: SnapshotStore) -> Iterator[Snap
     yield from snapshots.older_than(newest.snapshot.seq)
 
 
-def _journal(spec: ShardSpec, reader: LogReader, start: int, newest: int) -> Iterator[tuple[CommitRecord, int]]:
-    topic, partition = spec.journal
+def _journal(spec: ShardSpec, reader: LogReader, start: int, newest: int) -> Commits:
+    """Commit records from an offset on, or from where the journal begins, up to that of the newest."""
     if start > newest:
         return
-    for r in reader.read(topic, partition, start, newest + 1):
-        yield CommitRecord.from_json(r.value or b"", str(r.position)), r.offset
+    for r in reader.scan(*spec.journal, start):
+        if r.offset > newest:
+            return
+        record = commit_of(spec, r.value or b"", r.offset)
+        if record is not None:
+            yield record, r.offset
+        if r.offset == newest:
+            return

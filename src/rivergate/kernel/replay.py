@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from rivergate.domain.errors import ReplayMismatch, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
-from rivergate.domain.record import Record
+from rivergate.kernel.journal_line import commit_of, warn
 from rivergate.kernel.recovery import Progress, fold_again, silent
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
@@ -19,7 +19,8 @@ class ShardReplay:
     """What a replay found. `difference` is empty where everything was identical.
 
     `state_digest` is that of the state folded again at the newest snapshot; it was compared with the digest of
-    the snapshot's own state if `compared_state` (a shard without a snapshot has none to compare with).
+    the snapshot's own state if `compared_state` (a shard without a snapshot has none to compare with). `strays` say
+    which lines of the journal were passed over, since they aren't commit records of the shard.
     """
 
     stage: str
@@ -29,6 +30,7 @@ class ShardReplay:
     state_digest: str
     compared_state: bool
     difference: str = ""
+    strays: tuple[str, ...] = ()
 
 
 def replay_shard(
@@ -42,9 +44,26 @@ def replay_shard(
 
     Touches nothing of the running system. Returns what it found and the state that it reached.
     """
-    topic, partition = spec.journal
-    records: list[Record] = list(reader.scan(topic, partition))
-    journal = [(CommitRecord.from_json(r.value or b"", str(r.position)), r.offset) for r in records]
+    strays: list[str] = []
+    found, fold = _replayed(spec, _journal(spec, reader, strays), reader, make_fold, snapshots, progress)
+    for stray in strays:
+        warn(stray)
+    return replace(found, strays=tuple(strays)), fold
+
+
+def _journal(spec: ShardSpec, reader: LogReader, strays: list[str]) -> list[tuple[CommitRecord, int]]:
+    lines = [(commit_of(spec, r.value or b"", r.offset, strays.append), r.offset) for r in reader.scan(*spec.journal)]
+    return [(record, offset) for record, offset in lines if record is not None]
+
+
+def _replayed(
+    spec: ShardSpec,
+    journal: Sequence[tuple[CommitRecord, int]],
+    reader: LogReader,
+    make_fold: Callable[[], Fold],
+    snapshots: SnapshotStore,
+    progress: Progress,
+) -> tuple[ShardReplay, Fold]:
     fold = make_fold()
     standing = Standing()
     newest = journal[-1][0].snapshot if journal else None

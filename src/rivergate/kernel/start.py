@@ -8,17 +8,24 @@ from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import ShardParked
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import TopicPartition
+from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import ShardLog
 
 
 def newest_commit(log: ShardLog, spec: ShardSpec) -> tuple[CommitRecord, int] | None:
-    """The newest record of the shard's journal and its offset. Only after the predecessor has been fenced."""
+    """The newest commit record of the shard's journal and its offset. Only after the predecessor has been fenced.
+
+    Lines behind it that are none of this shard's are passed over with a warning.
+    """
     tail = log.journal_tail()
-    if tail is None:
-        return None
-    raw, offset = tail
-    return CommitRecord.from_json(raw, f"{spec.journal[0]}/{spec.shard}/{offset}"), offset
+    while tail is not None:
+        raw, offset = tail
+        record = commit_of(spec, raw, offset)
+        if record is not None:
+            return record, offset
+        tail = log.journal_tail(before=offset)
+    return None
 
 
 def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[TopicPartition, int]:

@@ -15,6 +15,7 @@ from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Record
 from rivergate.kernel import batch_span
 from rivergate.kernel.commit import Hook, commit, dead_letter, no_hook, prepare
+from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.recovery import Progress, recover, silent
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
@@ -28,7 +29,10 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a shard's loop. Times in seconds."""
+    """Bounds of a shard's loop. Times in seconds.
+
+    After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
+    """
 
     batch: int = 1000
     wait_s: float = 0.1
@@ -36,6 +40,7 @@ class Limits:
     replay_s: float = 1.0
     snapshot_share: float = 0.05
     clock_ahead_s: float = 60.0
+    idle_positions_s: float = 60.0
     output_bytes: int = 900_000
 
 
@@ -48,6 +53,7 @@ class Tools:
     encoder: SpanEncoder
     clock: Clock
     versions: dict[str, str]
+    monotonic: Callable[[], float] = time.monotonic
     hook: Hook = no_hook
     progress: Progress = silent
 
@@ -69,6 +75,7 @@ class Transactor:
         self._tools = tools
         self._limits = limits
         self._fold = make_fold()
+        self._quiet = Quiet(log, spec, limits.idle_positions_s, tools.monotonic)
         self.standing = Standing()
         self._snapshot_is_named = True
         self._rebuilds: deque[float] = deque()
@@ -88,7 +95,11 @@ class Transactor:
         self._read_on()
 
     def step(self) -> bool:
-        """Read and commit one batch, or fire what is due; False where there was nothing to do."""
+        """Read and commit one batch, fire what is due, or commit what was passed; False where there was nothing to do."""
+        passed = self._quiet.due(self.standing) if self._may_snapshot() else []
+        if passed:
+            self._commit_passed(passed)
+            return True
         records = self._log.poll(self._limits.batch, self._wait_s())
         clock = max(self.standing.clock, self._tools.clock())
         if not records:
@@ -99,17 +110,15 @@ class Transactor:
         return True
 
     def drain(self) -> None:
-        """Leave a snapshot at the newest sequence, that of a commit record made for it, so that other code can go on."""
-        standing = self.standing
-        kept = standing.snapshot
-        if standing.seq == 0 or (kept is not None and kept.seq == standing.seq - 1 and self._snapshot_is_named):
-            return
-        prepared = prepare(self.spec, standing, clock=standing.clock, ranges=(), outputs=())
-        drained = standing.after(prepared.record, standing.journal_offset)
-        ref = self._tools.snapshots.put(Snapshot(drained, self.spec.code, self._tools.versions, self._fold.dump()))
-        record = replace(prepared.record, snapshot=ref)
-        commit(self._log, self.spec, replace(prepared, record=record), self._tools.hook)
-        self._stand_after(record)
+        """Leave a snapshot at the newest sequence, that of a commit record made for it, so that other code can go on.
+
+        The record says, too, up to where inputs were passed without a record.
+        """
+        passed = self._quiet.ranges(self.standing)
+        kept, newest = self.standing.snapshot, self.standing.seq - 1
+        is_there = newest < 0 or (kept is not None and kept.seq == newest and self._snapshot_is_named)
+        if passed or not is_there:
+            self._commit_snapshot(passed)
 
     def close(self) -> None:
         """Give the shard up."""
@@ -126,23 +135,14 @@ class Transactor:
                 self._fold_and_commit(ordered, ranges, clock, failed)
             except RecordFailed as e:
                 if e.index < 0:
-                    raise ShardParked(f"{self.spec.name}: a timer failed: {e.reason}", remedy=_mend(self.spec)) from e
+                    raise self._timer_failed(e) from e
                 _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
                 self._rebuild_state()
                 ordered, ranges = in_order(ordered[: e.index + 1], self.spec.broadcast)
                 failed = e
                 continue
-            except TransactionAborted as e:
-                _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, e.what)
-                self._count_rebuild(f"aborted commits ({e.what})")
-                self._rebuild_state()
-                self._read_on()
-            except CommitUnknown as e:
-                _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, e.what)
-                self._count_rebuild(f"commits without an answer ({e.what})")
-                self._log.recycle()
-                self._rebuild_state()
-                self._read_on()
+            except (TransactionAborted, CommitUnknown) as e:
+                self._begin_again(e)
             if failed is not None:  # the rest of the batch is read again: what came before the failure is committed
                 self._read_on()
                 self._count_rebuild(f"records that fail ({failed.reason})")
@@ -175,6 +175,57 @@ class Transactor:
         )
         commit(self._log, spec, prepared, self._tools.hook)
         self._committed(prepared.record)
+
+    def _begin_again(self, cause: TransactionAborted | CommitUnknown) -> None:
+        """After a commit that failed the state is dirty: rebuild it from the log."""
+        if isinstance(cause, CommitUnknown):
+            _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, cause.what)
+            self._count_rebuild(f"commits without an answer ({cause.what})")
+            self._log.recycle()
+        else:
+            _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, cause.what)
+            self._count_rebuild(f"aborted commits ({cause.what})")
+        self._rebuild_state()
+        self._read_on()
+
+    def _timer_failed(self, failed: RecordFailed) -> ShardParked:
+        return ShardParked(f"{self.spec.name}: a timer failed: {failed.reason}", remedy=_mend(self.spec))
+
+    # --- commits without records ---------------------------------------------------------------------------
+
+    def _commit_passed(self, passed: Sequence[Range]) -> None:
+        try:
+            self._commit_snapshot(passed)
+        except (TransactionAborted, CommitUnknown) as e:
+            self._begin_again(e)
+
+    def _commit_snapshot(self, passed: Sequence[Range]) -> None:
+        """Commit ranges without records, and name a snapshot as new as that: what retention removes is needed no more.
+
+        Nothing is to be folded at a clock that stands still, and a replay folds just that.
+        """
+        spec, standing, tools = self.spec, self.standing, self._tools
+        started = time.monotonic()
+        out = Outputs(limit_bytes=self._limits.output_bytes)
+        try:
+            batch = Batch(spec.app, spec.stage, spec.shard, standing.seq, standing.clock, time.time_ns)
+            self._fold.fold(batch, (), out)
+        except RecordFailed as e:
+            raise self._timer_failed(e) from e
+        prepared = prepare(
+            spec,
+            standing,
+            clock=standing.clock,
+            ranges=passed,
+            outputs=out.records,
+            spans=tools.encoder.encode(out.spans) if out.spans else (),
+        )
+        after = standing.after(prepared.record, standing.journal_offset)
+        ref = tools.snapshots.put(Snapshot(after, spec.code, tools.versions, self._fold.dump()))
+        self._snapshot_taken(started)
+        record = replace(prepared.record, snapshot=ref)
+        commit(self._log, spec, replace(prepared, record=record), tools.hook)
+        self._stand_after(record)
 
     def _stand_after(self, record: CommitRecord) -> int:
         """Take a commit into account; returns the broker's time of it."""
@@ -226,15 +277,20 @@ class Transactor:
     def _snapshot_if_due(self) -> None:
         if self._folded_s < self._limits.replay_s:
             return
-        if (time.monotonic() - self._snapshot_at) * self._limits.snapshot_share < self._snapshot_cost_s:
-            return
-        self._take_snapshot()
+        if self._may_snapshot():
+            self._take_snapshot()
+
+    def _may_snapshot(self) -> bool:
+        return (time.monotonic() - self._snapshot_at) * self._limits.snapshot_share >= self._snapshot_cost_s
 
     def _take_snapshot(self) -> None:
         started = time.monotonic()
         snapshot = Snapshot(self.standing, self.spec.code, self._tools.versions, self._fold.dump())
         self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot))
         self._snapshot_is_named = False
+        self._snapshot_taken(started)
+
+    def _snapshot_taken(self, started: float) -> None:
         self._snapshot_at = time.monotonic()
         self._snapshot_cost_s = self._snapshot_at - started
         self._folded_s = 0.0

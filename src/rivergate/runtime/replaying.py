@@ -1,13 +1,14 @@
 """Replays every shard of an app's agents and gate in a process of its own: `python -m rivergate.runtime.replaying SPEC`.
 
-Prints one JSON object: {"shards": [{stage, shard, commits, digest, state_digest, compared_state, difference}],
-"figures": {stage: {labels, accuracy, balanced_accuracy, …}}}; figures are of agents that keep a
+Prints one JSON object: {"shards": [{stage, shard, commits, digest, state_digest, compared_state, difference,
+strays}], "figures": {stage: {labels, accuracy, balanced_accuracy, …}}}; figures are of agents that keep a
 `learning.Prequential` under that name, all shards together.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import fold_of, gate_inputs, shard_inputs, shard_spec
 
+_LOG = logging.getLogger("rivergate.runtime")
+
 
 def replay_in_own_process(spec: ProcessSpec, timeout_s: float = 600.0) -> dict[str, Any]:
     """Run the replay in a fresh process and return what it printed. Raises `RivergateError`."""
@@ -42,6 +45,8 @@ def replay_in_own_process(spec: ProcessSpec, timeout_s: float = 600.0) -> dict[s
     if done.returncode != 0:
         raise RivergateError(f"the replay failed: {done.stderr.strip()[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
+    for stray in (s for shard in found["shards"] for s in shard["strays"]):
+        _LOG.warning("a replay passed over: %s", stray)
     return found
 
 

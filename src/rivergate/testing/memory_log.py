@@ -108,6 +108,11 @@ class MemoryBroker:
             found = self._partition(partition)
             return found.low, len(found.slots)
 
+    def stable_end(self, partition: TopicPartition) -> int:
+        """First offset that a reader of committed data may not pass."""
+        with self.changed:
+            return self._partition(partition).stable_end()
+
     def trim(self, partition: TopicPartition, before: int) -> None:
         """Remove what stands before an offset, as retention does."""
         with self.changed:
@@ -208,6 +213,7 @@ class MemoryTail:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._at: dict[TopicPartition, int] = {}
+        self._passed: dict[TopicPartition, int] = {}
 
     def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
         """Low and high watermark."""
@@ -220,6 +226,11 @@ class MemoryTail:
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read exactly these partitions from these offsets on."""
         self._at = dict(positions)
+        self._passed = {}
+
+    def passed(self) -> dict[TopicPartition, int]:
+        """See `ports.ShardLog.passed`. As on Kafka, an end shows itself only to a poll that finds nothing more."""
+        return dict(self._passed)
 
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records."""
@@ -235,10 +246,15 @@ class MemoryTail:
     def _take(self, limit: int) -> list[Record]:
         found: list[Record] = []
         for tp, at in list(self._at.items()):
+            if len(found) == limit:
+                break
             got = self._broker.read(tp, at, 1 << 60, limit - len(found))
             if got:
                 self._at[tp] = got[-1].offset + 1
+                self._passed.pop(tp, None)
                 found += got
+            else:
+                self._passed[tp] = max(at, self._broker.stable_end(tp))
         return found
 
     def close(self) -> None:

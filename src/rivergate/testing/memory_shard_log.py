@@ -43,9 +43,9 @@ class MemoryShardLog:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def journal_tail(self) -> tuple[bytes, int] | None:
-        """The newest committed record of the shard's journal."""
-        found = self._broker.read(self._spec.journal, 0, 1 << 60)
+    def journal_tail(self, before: int | None = None) -> tuple[bytes, int] | None:
+        """The newest committed record of the shard's journal, before an offset if one is given."""
+        found = self._broker.read(self._spec.journal, 0, 1 << 60 if before is None else before)
         return (found[-1].value or b"", found[-1].offset) if found else None
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, str] | None]:
@@ -63,6 +63,10 @@ class MemoryShardLog:
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records."""
         return self._tail.poll(limit, wait_s)
+
+    def passed(self) -> Mapping[TopicPartition, int]:
+        """Up to where polling has passed partitions whose end it reached."""
+        return self._tail.passed()
 
     # --- writing -------------------------------------------------------------------------------------------
 

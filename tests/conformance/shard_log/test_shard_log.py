@@ -34,10 +34,10 @@ def write(log: ShardLog, logs: Logs, *values: bytes) -> None:
 def take(log: ShardLog, count: int) -> list[Record]:
     """Poll until that many records have come."""
     got: list[Record] = []
+    deadline = time.monotonic() + WAIT_S
     while len(got) < count:
-        more = log.poll(count - len(got), WAIT_S)
-        assert more, f"only {len(got)} of {count} records came"
-        got += more
+        got += log.poll(count - len(got), WAIT_S)  # comes back early where a partition's end was reached
+        assert time.monotonic() < deadline, f"only {len(got)} of {count} records came"
     return got
 
 
@@ -158,6 +158,83 @@ def test_a_reader_takes_ranges_in_turn(logs: Logs) -> None:
     assert [r.value for r in reader.read(logs.target, 0, 0, 3)] == [b"a", b"b"]
     assert [(r.offset, r.value) for r in reader.read(logs.target, 0, 3, 5)] == [(4, b"c")], "markers take offsets"
     assert [r.value for r in reader.scan(logs.target, 0, 2)] == [b"b", b"c"]
+
+
+def end_reached(log: ShardLog, tp: tuple[str, int], at: int) -> None:
+    """Poll until what was passed of a partition is this; no record may come."""
+    deadline = time.monotonic() + WAIT_S
+    while log.passed().get(tp) != at:
+        assert not log.poll(10, 0.1)
+        assert time.monotonic() < deadline, f"passed {log.passed()}"
+
+
+def test_what_was_passed_includes_markers_and_aborted_records(logs: Logs) -> None:
+    """It is known once the end was reached by polling, and moves on when only markers come."""
+    writer = opened(logs)
+    write(writer, logs, b"a", b"b")
+    writer.commit()
+    log = logs.session()
+    log.seek({(logs.target, 0): 0, (logs.source, 0): 0})
+    assert log.passed() == {}
+    assert take(log, 2)[-1].offset == 1
+    end_reached(log, (logs.target, 0), 3)
+    end_reached(log, (logs.source, 0), 0)
+    write(writer, logs, b"gone")
+    deadline = time.monotonic() + WAIT_S
+    while logs.arrived(logs.target) < 4:
+        assert time.monotonic() < deadline, "the write never arrived"
+    assert not log.poll(10, 0.3)
+    assert log.passed()[logs.target, 0] == 3, "an open transaction holds it back"
+    writer.abort()
+    end_reached(log, (logs.target, 0), 5)
+
+
+def test_a_record_or_a_seek_makes_what_was_passed_stale(logs: Logs) -> None:
+    """Between a record and the next end nothing is said of its partition; after a seek of none."""
+    logs.send(logs.source, 0, b"0", [])
+    log = opened(logs)
+    take(log, 1)
+    end_reached(log, (logs.source, 0), 1)
+    for n in (1, 2):
+        logs.send(logs.source, 0, b"%d" % n, [])
+    assert take(log, 1)[0].offset == 1
+    assert log.passed().get((logs.source, 0)) is None
+    take(log, 1)
+    end_reached(log, (logs.source, 0), 3)
+    log.seek({(logs.source, 0): 1})
+    assert log.passed() == {}
+    assert take(log, 1)[0].offset == 1
+    assert log.passed() == {}
+    take(log, 1)
+    end_reached(log, (logs.source, 0), 3)
+
+
+def test_a_range_of_markers_alone_is_read_to_its_end(logs: Logs) -> None:
+    """At the end of the log too: a replay of it gives nothing and returns."""
+    log = opened(logs)
+    write(log, logs, b"a")
+    log.commit()
+    committed_values(logs, logs.target, count=1)
+    reader = logs.reader()
+    assert list(reader.read(logs.target, 0, 1, 2)) == []
+    assert [r.value for r in reader.read(logs.target, 0, 0, 2)] == [b"a"]
+
+
+def test_one_may_look_further_back_in_the_journal(logs: Logs) -> None:
+    """Record by record, past markers, as far as it goes; and from the end again."""
+    log = opened(logs)
+    for n in range(30):
+        write(log, logs, b"%d" % n)
+        log.commit()
+    committed_values(logs, logs.spec.journal[0], count=30)
+    at = log.journal_tail()
+    seen = []
+    while at is not None:
+        seen.append(at)
+        at = log.journal_tail(before=at[1])
+    assert [value for value, _ in seen] == [b"commit of %d" % n for n in reversed(range(30))]
+    assert log.journal_tail(before=seen[3][1]) == seen[4]
+    assert log.journal_tail() == seen[0]
 
 
 def test_keys_choose_partitions_as_kafka_does(logs: Logs) -> None:

@@ -22,7 +22,19 @@ class Journal:
 
     def commit(self, partition: int, end: int) -> None:
         ranges = [["shuttle-telemetry", partition, 0, end], ["shuttle.labels", partition, 0, 900]]
-        self.new.append(Record(Follower.topics("shuttle")[0], partition, 0, None, orjson.dumps({"ranges": ranges}), []))
+        value = {
+            "stage": "agent-watcher",
+            "shard": partition,
+            "seq": 0,
+            "clock": "2026-01-01T00:00:00.000000Z",
+            "ranges": ranges,
+            "outputs": {},
+            "spans": {"records": 0},
+        }
+        self.line(partition, orjson.dumps(value))
+
+    def line(self, partition: int, raw: bytes) -> None:
+        self.new.append(Record(Follower.topics("shuttle")[0], partition, 0, None, raw, []))
 
     def poll(self, take: Callable[[Record], object], wait_s: float) -> int:
         self.looks += 1
@@ -43,6 +55,8 @@ def test_the_script_may_run_ahead_so_far_and_no_further() -> None:
     assert journal.looks == 0
     assert not follower.may_go_on(10)
     journal.commit(0, 3)
+    journal.line(0, b"not of the stage")
+    journal.line(0, orjson.dumps({"ranges": "many"}))
     journal.commit(1, 2)
     assert follower.may_go_on(14)
     assert not follower.may_go_on(15)

@@ -37,6 +37,7 @@ class World:
         self.records: list[Record] = []
         self.commits: dict[str, dict[str, Any]] = {}
         self.ends: dict[str, int] = {}
+        self.strays: list[bytes] = []
         for n in range(4):
             self.put("shuttle-telemetry", {}, "shuttle.reading", ce_source="/demo", ce_id=str(n))
         self.put("shuttle.labels", {"event_id": "/demo#0", "value": True}, names.LABEL_V1)
@@ -105,7 +106,17 @@ class World:
                 "spans": {"records": commit["spans"]},
             }
             ledger.add(record(f"shuttle.journal.{stage}", 2000, value))
+        for raw in self.strays:
+            ledger.add(Record("shuttle.journal.gate", 0, 3000, None, raw, []))
         return report(ledger, replayed, host="local", broker="local", seconds=1.0)
+
+
+def test_a_stray_line_of_a_journal_is_named_and_counts_for_nothing() -> None:
+    """Garbage, and valid JSON of another shape."""
+    world = World()
+    world.strays = [b"garbage", b'{"stage": "gate"}']
+    found = world.report()
+    assert (found.problems, found.strays) == ((), ("shuttle.journal.gate/0/3000",) * 2)
 
 
 def test_a_clean_run_holds() -> None:

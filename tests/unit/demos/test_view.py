@@ -29,8 +29,17 @@ def busy() -> Scene:
     put(
         scene,
         "shuttle.journal.agent-watcher",
-        {"ranges": [["shuttle-telemetry", 0, 0, 15], ["shuttle.labels", 0, 0, 9]]},
+        {
+            "stage": "agent-watcher",
+            "shard": 0,
+            "seq": 0,
+            "clock": "2026-01-01T00:00:00.000000Z",
+            "ranges": [["shuttle-telemetry", 0, 0, 15], ["shuttle.labels", 0, 0, 9]],
+            "outputs": {},
+            "spans": {"records": 1},
+        },
     )
+    put(scene, "shuttle.journal.agent-watcher", {"a line": "that strayed there"})
     for pid, kind in (("a", "inspect"), ("b", "shut_down"), ("c", "shut_down"), ("d", "shut_down")):
         value = {"proposal_id": pid, "kind": kind, "arguments": {"machine": "furnace-12"}, "confidence": 0.93}
         put(scene, "shuttle.proposals", value, names.PROPOSAL_V1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import orjson
-
+from rivergate.demos.shuttle.commit_line import commit_in
 from rivergate.demos.shuttle.events import Reading
 from rivergate.demos.shuttle.watcher import ShuttleWatcher
 from rivergate.domain import names
@@ -54,6 +53,6 @@ class Follower:
         return sum(self._read.values())
 
     def _take(self, record: Record) -> None:
-        for topic, partition, _, end in orjson.loads(record.value or b"{}")["ranges"]:
+        for topic, partition, _, end in (commit_in(record) or {"ranges": ()})["ranges"]:
             if topic == self._telemetry:
                 self._read[partition] = max(end, self._read.get(partition, 0))

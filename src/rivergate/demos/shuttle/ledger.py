@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from rivergate.demos.shuttle.commit_line import commit_in
 from rivergate.domain import names
 from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.record import Record
@@ -23,6 +24,7 @@ class Ledger:
 
     `events` has each event id with its positions; `labels` the event id of each label. Dicts from proposal id
     have a list each, so that what stands on the log twice shows. The pace is that of events since `since_ms`.
+    `strays` are lines of journals that are no commit records of their shard.
     """
 
     def __init__(self, app: str, telemetry: str, agent: str, since_ms: int = 0) -> None:
@@ -49,6 +51,7 @@ class Ledger:
         self.claimed: Counter[tuple[str, str]] = Counter()
         self.written: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.written_twice = 0
+        self.strays: list[str] = []
         self.since_ms = since_ms
         self.recent_events = 0
         self.first_event_ms = 0
@@ -123,7 +126,10 @@ class Ledger:
         seen.add(number)
 
     def _commit(self, record: Record) -> None:
-        value = orjson.loads(record.value or b"{}")
+        value = commit_in(record)
+        if value is None:
+            self.strays.append(str(record.position))
+            return
         stage = value["stage"]
         name = f"{stage}/{value['shard']}/{value['seq']}"
         for topic, partition, start, end in value["ranges"]:

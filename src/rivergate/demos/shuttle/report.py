@@ -45,7 +45,8 @@ class Replayed:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What the issue's list names. `denied` is without a review; `outcomes` are final; `learned` the labels that
-    the replayed state has learnt from. `losses` and `doubles` say what `lost` and `doubled` are made of.
+    the replayed state has learnt from. `losses` and `doubles` say what `lost` and `doubled` are made of; `strays` are
+    places of lines in journals that somebody else wrote.
     """
 
     host: str
@@ -80,6 +81,7 @@ class Report:
     losses: dict[str, int] = field(default_factory=dict)
     doubles: dict[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -175,7 +177,8 @@ def report(ledger: Ledger, replayed: Replayed, *, host: str, broker: str, second
         "replayed_shards": replayed.shards,
         "replay_identical": replayed.identical,
     }
-    return Report(**counts, losses=lost, doubles=doubled, problems=tuple(_problems(counts, lost, doubled, replayed)))
+    problems = tuple(_problems(counts, lost, doubled, replayed))
+    return Report(**counts, losses=lost, doubles=doubled, problems=problems, strays=tuple(ledger.strays))
 
 
 def _problems(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from rivergate.demos.shuttle.commit_line import commit_in
 from rivergate.demos.shuttle.events import FIGURES_EVERY, Reading, ShardFigures
 from rivergate.domain import names
 from rivergate.domain.record import Record
@@ -86,7 +87,7 @@ class Scene:
             self.rates[READINGS].add(at_s)
             self._produced[record.partition] = record.offset + 1
         elif topic == names.journal_topic(self.app, self.agent_stage):
-            for read, partition, _, end in orjson.loads(record.value or b"{}")["ranges"]:
+            for read, partition, _, end in (commit_in(record) or {"ranges": ()})["ranges"]:
                 if read == Reading.topic_in(self.app):
                     self._processed[partition] = max(end, self._processed.get(partition, 0))
         elif topic == ShardFigures.topic_in(self.app):
