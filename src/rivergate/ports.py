@@ -180,6 +180,19 @@ class LogReader(Protocol):
         """Release the connections."""
 
 
+class LogArchive(LogReader, Protocol):
+    """A reader that also finds its way about the log: for looking up what was written, and where."""
+
+    def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        """Low and high watermark of committed data."""
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """The topic's partitions. Raises `UnknownTopic`."""
+
+    def offset_at(self, partition: TopicPartition, at: Micros) -> int:
+        """Offset of the first record that is stamped with this time or a later one; the end where there is none."""
+
+
 class Writer(Protocol):
     """An idempotent producer with acks=all, outside transactions: the door, the review service, operators."""
 
@@ -228,6 +241,7 @@ __all__ = [
     "Blobs",
     "Clock",
     "Fold",
+    "LogArchive",
     "LogReader",
     "Outputs",
     "ShardLog",

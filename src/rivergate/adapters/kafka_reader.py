@@ -1,11 +1,11 @@
-"""`ports.LogReader` on confluent-kafka: committed records by range, for recovery and replay."""
+"""`ports.LogArchive` on confluent-kafka: committed records by range, for recovery and replay."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
 from rivergate.adapters.kafka_tail import fetched, record_of
-from rivergate.adapters.kafka_watermarks import watermarks_of
+from rivergate.adapters.kafka_watermarks import METADATA_S, partitions_of, watermarks_of
+from rivergate.domain.clock import Micros
 from rivergate.domain.errors import BrokerUnavailable, RivergateError
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
@@ -33,7 +34,7 @@ class _Stream:
 
 
 class KafkaReader:
-    """See `ports.LogReader`. One consumer serves all partitions; those that run ahead are paused."""
+    """See `ports.LogArchive`. One consumer serves all partitions; those that run ahead are paused."""
 
     def __init__(self, bootstrap: str, name: str, security: Mapping[str, str] | None = None) -> None:
         self._bootstrap = bootstrap
@@ -59,6 +60,23 @@ class KafkaReader:
         """All committed records from `start` to the end as of now."""
         low, high = self._watermarks(topic, partition)
         yield from self.read(topic, partition, max(low, start), high)
+
+    def watermarks(self, partition: Partition) -> tuple[int, int]:
+        """Low and high watermark."""
+        return self._watermarks(*partition)
+
+    def partitions(self, topic: str) -> Sequence[Partition]:
+        """The topic's partitions."""
+        return partitions_of(self._consumer, topic, self._bootstrap)
+
+    def offset_at(self, partition: Partition, at: Micros) -> int:
+        """First offset of that time or later."""
+        topic, number = partition
+        try:
+            [found] = self._consumer.offsets_for_times([TopicPartition(topic, number, max(0, at // 1000))], METADATA_S)
+        except KafkaException as e:
+            raise translated(e, f"looking for a time in {topic}/{number}", self._bootstrap) from e
+        return found.offset if found.offset >= 0 else self._watermarks(topic, number)[1]
 
     def close(self) -> None:
         """Release the connections."""

@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
-from rivergate.adapters.kafka_watermarks import watermarks_of
-from rivergate.domain.errors import BrokerUnavailable, RivergateError, UnknownTopic
+from rivergate.adapters.kafka_watermarks import partitions_of, watermarks_of
+from rivergate.domain.errors import BrokerUnavailable, RivergateError
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
 
@@ -108,15 +108,7 @@ class KafkaTail:
 
     def partitions(self, topic: str) -> Sequence[Partition]:
         """The topic's partitions."""
-        try:
-            found = self._consumer.list_topics(topic, timeout=METADATA_S).topics[topic]
-        except KafkaException as e:
-            raise translated(e, f"looking for topic {topic}", self._bootstrap) from e
-        if found.error is not None or not found.partitions:
-            raise UnknownTopic(
-                f"no topic {topic!r}", where=self._bootstrap, remedy="create it with `rivergate topics apply`"
-            )
-        return [(topic, p) for p in sorted(found.partitions)]
+        return partitions_of(self._consumer, topic, self._bootstrap)
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Assign exactly these partitions from these offsets on."""

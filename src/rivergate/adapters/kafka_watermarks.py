@@ -1,12 +1,15 @@
-"""A partition's low and high watermark; a partition that has no leader yet is asked again."""
+"""A topic's partitions, and a partition's low and high watermark; one that has no leader yet is asked again."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from rivergate.adapters.kafka_errors import error_of, translated
+from rivergate.domain.errors import UnknownTopic
+from rivergate.domain.record import TopicPartition as Partition
 
 METADATA_S = 15.0
 AGAIN_S = 0.05
@@ -28,3 +31,14 @@ def watermarks_of(consumer: Consumer, topic: str, partition: int, bootstrap: str
                 continue
             raise translated(e, f"looking at {topic}/{partition}", bootstrap) from e
         return low, high
+
+
+def partitions_of(consumer: Consumer, topic: str, bootstrap: str) -> Sequence[Partition]:
+    """A topic's partitions. Raises `UnknownTopic`, `BrokerUnavailable`."""
+    try:
+        found = consumer.list_topics(topic, timeout=METADATA_S).topics[topic]
+    except KafkaException as e:
+        raise translated(e, f"looking for topic {topic}", bootstrap) from e
+    if found.error is not None or not found.partitions:
+        raise UnknownTopic(f"no topic {topic!r}", where=bootstrap, remedy="create it with `rivergate topics apply`")
+    return [(topic, p) for p in sorted(found.partitions)]

@@ -108,7 +108,7 @@ def _to_the_end(options: RunOptions, script: Script) -> Report:
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with starting_progress(console) as tell, running(options, tell) as session:
-        return play_to_the_end(session, script, lambda what: tell(what, None), began)
+        return play_to_the_end(session, script, tell, began)
 
 
 def _live(options: RunOptions, script: Script) -> None:

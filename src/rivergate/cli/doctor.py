@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from typing import Annotated
 
@@ -15,28 +15,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rivergate.cli.app_place import AppOption, DataDirOption, OptionalReference
+from rivergate.cli.finding import Finding
+from rivergate.cli.replay_reach import replay_findings
 from rivergate.domain.errors import RivergateError
 
 MEMORY_GB = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at. `remedy` is empty where nothing is to be done."""
-
-    what: str
-    ok: bool
-    found: str
-    remedy: str = ""
-    needed_for: str = ""
-
-
 def doctor(
+    reference: OptionalReference = None,
+    app: AppOption = None,
+    data_dir: DataDirOption = None,
     bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Also look at this Kafka.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what is here, what is missing, and the command that brings it. Exit code 1 if something needed is missing."""
+    """Say what is here, what is missing, and the command that brings it. Exit code 1 if something needed is missing.
+
+    With an app: also from when on each of its shards can be replayed, and whether what that takes is about to go.
+    """
     findings = list(_findings(bootstrap))
+    if reference or app or data_dir:
+        findings += replay_findings(reference, app, data_dir, bootstrap)
     if as_json:
         typer.echo(json.dumps([asdict(f) for f in findings]))
     else:

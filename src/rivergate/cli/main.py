@@ -15,10 +15,12 @@ from rivergate.cli.demo import demo
 from rivergate.cli.doctor import doctor
 from rivergate.cli.explain import explain
 from rivergate.cli.produce import produce
+from rivergate.cli.replay import replay
 from rivergate.cli.review import review
 from rivergate.cli.run import run as run_app
 from rivergate.cli.run import up
 from rivergate.cli.shards import shards
+from rivergate.cli.state import state
 from rivergate.cli.topics import topics
 from rivergate.cli.trace import trace
 from rivergate.domain.errors import RivergateError
@@ -48,7 +50,7 @@ def options(
     )
 
 
-for command in (run_app, up, broker, produce, explain, doctor):
+for command in (run_app, up, broker, produce, explain, replay, state, doctor):
     app.command()(command)
 for name, group in {"demo": demo, "topics": topics, "review": review, "trace": trace, "shards": shards}.items():
     app.add_typer(group, name=name)

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from rivergate.domain.errors import ConfigError
 from rivergate.domain.ids import canonical
 
 
@@ -53,6 +54,19 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.key_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """The public half of a key, 32 raw bytes: for those who read what another machine signed."""
+
+    public: bytes
+
+    def sign_bytes(self, content: bytes) -> bytes:  # noqa: ARG002 - the signature is SigningKey's
+        """Raises `ConfigError`: it takes the private half."""
+        raise ConfigError(
+            f"key {key_id_of(self.public)} is a public one: it can't sign", remedy="sign where the app's keys are"
+        )
 
 
 def verify_bytes(public_key: bytes, content: bytes, signature: bytes) -> bool:

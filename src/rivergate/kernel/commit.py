@@ -91,7 +91,7 @@ def commit(log: ShardLog, spec: ShardSpec, prepared: Prepared, hook: Hook = no_h
     log.begin()
     hook("outputs")
     # 2. Outputs, numbered, so that anybody can see that none is missing.
-    headers_of = _stamp(spec, record)
+    headers_of = stamp(spec, record)
     write = log.write
     for n, o in enumerate(prepared.outputs):
         write(o.topic, o.partition, o.key, o.value, headers_of(o, n))
@@ -116,7 +116,7 @@ def commit(log: ShardLog, spec: ShardSpec, prepared: Prepared, hook: Hook = no_h
     hook("committed")
 
 
-def _stamp(spec: ShardSpec, record: CommitRecord) -> Callable[[Output, int], Headers]:
+def stamp(spec: ShardSpec, record: CommitRecord) -> Callable[[Output, int], Headers]:
     """Headers of the commit's outputs; what is equal for all of them is built once."""
     common: Headers = [
         ("ce_specversion", b"1.0"),

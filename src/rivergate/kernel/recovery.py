@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import ReplayMismatch, ShardParked, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
-from rivergate.domain.record import Record
+from rivergate.domain.record import Output, Record
 from rivergate.kernel.commit import dead_letter, prepare
 from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.shard import ShardSpec, Standing
@@ -98,25 +98,9 @@ def fold_again(
 
     With `check` the outputs must hash to what the journal says. Raises `ReplayMismatch`.
     """
-    skipped = set(recorded.skipped)
-    handled: list[Record] = []
-    letters: list[Record] = []
-    for r in recorded.ranges:
-        for read in reader.read(r.topic, r.partition, r.start, r.end):
-            (letters if read.position in skipped else handled).append(read)
-    out = Outputs()
-    clock = parse_rfc3339(recorded.clock)
-    fold.fold(Batch(spec.app, spec.stage, spec.shard, recorded.seq, clock, lambda: 0), handled, out)
+    outputs = outputs_again(spec, recorded, fold, reader)
     if check:
-        outputs = [*out.records, *(dead_letter(spec, r, "") for r in letters)]
-        again = prepare(
-            replace(spec, code=recorded.code),
-            standing,
-            clock=clock,
-            ranges=recorded.ranges,
-            outputs=outputs,
-            skipped=recorded.skipped,
-        ).record
+        again = commit_again(spec, recorded, standing, outputs)
         if again.digest != recorded.digest:
             raise ReplayMismatch(
                 f"folding commit {recorded.seq} of {spec.name} again gives {again.digest[:12]}, the journal says "
@@ -126,6 +110,46 @@ def fold_again(
                 "see it hold in an AgentTest, and start with --accept-new-code WHO:WHY",
             )
     return standing.after(recorded, journal_offset)
+
+
+def outputs_again(spec: ShardSpec, recorded: CommitRecord, fold: Fold, reader: LogReader) -> list[Output]:
+    """What folding one recorded commit again gives. Raises `RecordFailed` where the code fails that didn't then; what
+    it skips that it didn't then is a dead letter that nobody recorded.
+    """
+    skipped = set(recorded.skipped)
+    handled: list[Record] = []
+    letters: list[Record] = []
+    for read in records_of(recorded, reader):
+        (letters if read.position in skipped else handled).append(read)
+    out = Outputs()
+    fold.fold(batch_of(spec, recorded), handled, out)
+    letters += [handled[i] for i, _ in out.skipped]
+    return [*out.records, *(dead_letter(spec, r, "") for r in letters)]
+
+
+def records_of(recorded: CommitRecord, reader: LogReader) -> Iterator[Record]:
+    """What a commit has read, in its order."""
+    for r in recorded.ranges:
+        yield from reader.read(r.topic, r.partition, r.start, r.end)
+
+
+def batch_of(spec: ShardSpec, recorded: CommitRecord) -> Batch:
+    """The circumstances of a recorded commit."""
+    return Batch(spec.app, spec.stage, spec.shard, recorded.seq, parse_rfc3339(recorded.clock), lambda: 0)
+
+
+def commit_again(
+    spec: ShardSpec, recorded: CommitRecord, standing: Standing, outputs: Sequence[Output]
+) -> CommitRecord:
+    """The commit record that these outputs make after `standing`, under the code that the recorded one names."""
+    return prepare(
+        replace(spec, code=recorded.code),
+        standing,
+        clock=parse_rfc3339(recorded.clock),
+        ranges=recorded.ranges,
+        outputs=outputs,
+        skipped=recorded.skipped,
+    ).record
 
 
 def _from_snapshot(

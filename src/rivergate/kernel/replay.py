@@ -1,17 +1,23 @@
-"""Replay: a shard folded again from nothing over the order that its journal recorded."""
+"""Replay: a shard's commits folded again over the order that its journal recorded, all of them or a part."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rivergate.domain.errors import ReplayMismatch, SnapshotCorrupt
-from rivergate.domain.journal import CommitRecord, SnapshotRef
+from rivergate.domain.journal import CommitRecord, Range, SnapshotRef
+from rivergate.kernel.comparing import Compared, Difference, compare
 from rivergate.kernel.journal_line import commit_of, warn
+from rivergate.kernel.past import Past, Step
 from rivergate.kernel.recovery import Progress, fold_again, silent
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.written import Written
 from rivergate.ports import Fold, LogReader
+
+DETAILED = 200
+"""So many commits that were asked for are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +117,73 @@ def _differs(spec: ShardSpec, standing: Standing, difference: str, fold: Fold) -
         spec.stage, spec.shard, standing.seq, standing.digest, "", compared_state=False, difference=difference
     )
     return found, fold
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedCommit:
+    """A commit that was asked for: what it read and wrote, and both digests."""
+
+    seq: int
+    clock: str
+    ranges: tuple[Range, ...]
+    outputs: dict[str, int]
+    recorded: str
+    again: str
+
+
+@dataclass(slots=True)
+class ReplayedPart:
+    """What the replay of a shard's commits found. `start` is the snapshot that it began with, None for nothing.
+
+    `commits` were compared output by output, `folded` counts those on the way there too, whose digests were compared;
+    `gone` are outputs that are no longer on their topics. `told` has the newest of the compared commits.
+    """
+
+    stage: str
+    shard: int
+    start: SnapshotRef | None = None
+    commits: int = 0
+    folded: int = 0
+    outputs: int = 0
+    gone: int = 0
+    code: str = ""
+    difference: Difference | None = None
+    told: list[ReplayedCommit] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, step: Step, compared: Compared) -> None:
+        """Take a compared commit into account."""
+        r = step.recorded
+        self.commits += 1
+        self.outputs += compared.outputs
+        self.gone += compared.gone
+        told = ReplayedCommit(r.seq, r.clock, r.ranges, r.outputs, r.digest, step.digest)
+        self.told = [*self.told[-DETAILED + 1 :], told]
+
+
+def replay_commits(past: Past, written: Written, wanted: Sequence[int], progress: Progress = silent) -> ReplayedPart:
+    """Fold the `wanted` commits again (ascending), and compare each output with what stands on the topics.
+
+    What lies between is folded too, and compared by its digest. The first difference ends it. Raises
+    `NothingToReplay`.
+    """
+    found = ReplayedPart(past.spec.stage, past.spec.shard, notes=past.notes)
+    first = 0
+    for done, seq in enumerate(wanted):
+        if past.standing.seq != seq or not done:
+            past.go_before(seq)
+        if not done:
+            found.start = past.start
+            first = past.standing.seq
+        while past.standing.seq <= seq:
+            step = past.step()
+            found.folded += 1
+            found.code = step.recorded.code
+            if step.recorded.seq == seq or not step.identical:
+                compared = compare(past.spec, step, written.of(step.recorded, step.outputs))
+                found.add(step, compared)
+                found.difference = compared.difference
+            progress(past.standing.seq - first, wanted[-1] + 1 - first)
+            if found.difference is not None:
+                return found
+    return found

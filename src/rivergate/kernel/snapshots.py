@@ -13,7 +13,7 @@ from rivergate.domain.clock import Micros
 from rivergate.domain.errors import SnapshotCorrupt
 from rivergate.domain.journal import SnapshotRef
 from rivergate.domain.record import TopicPartition
-from rivergate.domain.signing import SigningKey, verify_bytes
+from rivergate.domain.signing import SigningKey, VerifyingKey, verify_bytes
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import Blobs
 
@@ -34,7 +34,7 @@ class Snapshot:
 class SnapshotStore:
     """Snapshots of one shard in a blob store. Used by the shard's thread."""
 
-    def __init__(self, blobs: Blobs, spec: ShardSpec, key: SigningKey, *, keep: int = 10) -> None:
+    def __init__(self, blobs: Blobs, spec: ShardSpec, key: SigningKey | VerifyingKey, *, keep: int = 10) -> None:
         self._blobs = blobs
         self._spec = spec
         self._key = key
@@ -61,6 +61,10 @@ class SnapshotStore:
         if hashlib.sha256(content).hexdigest() != ref.digest:
             raise SnapshotCorrupt("its bytes don't hash to its name", where=name, remedy=_REMEDY)
         return self._decode(content, name)
+
+    def stored(self) -> list[SnapshotRef]:
+        """All of them, oldest first."""
+        return self._stored()
 
     def older_than(self, seq: int) -> list[SnapshotRef]:
         """Stored snapshots before `seq`, newest first."""

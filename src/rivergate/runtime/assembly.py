@@ -12,6 +12,7 @@ from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, LocalHost
 from rivergate.runtime.lock import data_lock
+from rivergate.runtime.noted_app import note_app
 from rivergate.runtime.plan import plan
 from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
@@ -35,6 +36,7 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
     try:
         _LOG.info("starting app %s on %s", spec.app.name, spec.bootstrap)
         app = Declaration.read(data.declaration_file)
+        note_app(data, spec.app)
         only = tuple(spec.options.get("stages", ()))
         slots = plan(
             app,

@@ -88,6 +88,11 @@ class DataDir:
         return self.root / "declared.json"
 
     @property
+    def app_file(self) -> Path:
+        """Which app this directory is of, as it was last started. It stays when nothing runs."""
+        return self.root / "app.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the supervisor while it runs."""
         return self.root / "supervisor.lock"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from rivergate.domain.clock import Micros
 from rivergate.domain.errors import RivergateError, UnknownTopic
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Record, TopicPartition
@@ -199,7 +200,7 @@ class MemoryBroker:
             self.changed.notify_all()
 
     def reader(self) -> MemoryReader:
-        """A `ports.LogReader`."""
+        """A `ports.LogArchive`."""
         return MemoryReader(self)
 
     def tail(self) -> MemoryTail:
@@ -263,7 +264,7 @@ class MemoryTail:
 
 
 class MemoryReader:
-    """See `ports.LogReader` for the contract."""
+    """See `ports.LogArchive` for the contract."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
@@ -282,6 +283,20 @@ class MemoryReader:
         """All committed records from `start` to the end as of now."""
         low, high = self._broker.watermarks((topic, partition))
         yield from self.read(topic, partition, max(low, start), high)
+
+    def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        """Low and high watermark."""
+        return self._broker.watermarks(partition)
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """The topic's partitions."""
+        return self._broker.partitions(topic)
+
+    def offset_at(self, partition: TopicPartition, at: Micros) -> int:
+        """First offset of that time or later."""
+        low, high = self._broker.watermarks(partition)
+        found = self._broker.read(partition, low, high)
+        return next((r.offset for r in found if r.timestamp_ms * 1000 >= at // 1000 * 1000), high)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rivergate.domain.record import Headers
 from rivergate.kernel.shard import ShardSpec
-from rivergate.ports import LogReader, ShardLog, Tail
+from rivergate.ports import LogArchive, ShardLog, Tail
 from rivergate.testing.memory_log import MemoryBroker
 from rivergate.testing.memory_shard_log import MemoryShardLog
 
@@ -18,7 +18,7 @@ class Logs:
 
     spec: ShardSpec
     session: Callable[[], ShardLog]
-    reader: Callable[[], LogReader]
+    reader: Callable[[], LogArchive]
     tail: Callable[[], Tail]
     send: Callable[[str, int, bytes, Headers], None]
     arrived: Callable[[str], int]
@@ -68,13 +68,13 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
     looking = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": f"{spec.app}.look", "isolation.level": "read_uncommitted"}
     )
-    opened: list[ShardLog | LogReader | Tail] = []
+    opened: list[ShardLog | LogArchive | Tail] = []
 
     def send(topic: str, partition: int, value: bytes, headers: Headers) -> None:
         producer.produce(topic, value, partition=partition, headers=headers)
         assert producer.flush(10) == 0
 
-    def keep(made: ShardLog | LogReader | Tail) -> ShardLog | LogReader | Tail:
+    def keep(made: ShardLog | LogArchive | Tail) -> ShardLog | LogArchive | Tail:
         opened.append(made)
         return made
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from tests.conformance.shard_log.kit import Logs
 
-from rivergate.domain.errors import Fenced, RivergateError
+from rivergate.domain.errors import Fenced, RivergateError, UnknownTopic
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Record
 from rivergate.ports import ShardLog
@@ -235,6 +235,23 @@ def test_one_may_look_further_back_in_the_journal(logs: Logs) -> None:
     assert [value for value, _ in seen] == [b"commit of %d" % n for n in reversed(range(30))]
     assert log.journal_tail(before=seen[3][1]) == seen[4]
     assert log.journal_tail() == seen[0]
+
+
+def test_a_reader_finds_its_way(logs: Logs) -> None:
+    """Which partitions there are, where their committed data begin and end, and what was written when."""
+    log = opened(logs)
+    write(log, logs, b"a")
+    log.commit()
+    committed_values(logs, logs.target, count=1)
+    reader = logs.reader()
+    assert list(reader.partitions(logs.target)) == [(logs.target, 0), (logs.target, 1)]
+    assert reader.watermarks((logs.target, 0)) == (0, 2), "the marker takes an offset"
+    assert reader.watermarks((logs.target, 1)) == (0, 0)
+    assert reader.offset_at((logs.target, 0), 0) == 0
+    assert reader.offset_at((logs.target, 0), 4_000_000_000_000_000) == 2
+    assert reader.offset_at((logs.target, 1), 0) == 0
+    with pytest.raises(UnknownTopic):
+        reader.partitions(f"{logs.spec.app}-nowhere")
 
 
 def test_keys_choose_partitions_as_kafka_does(logs: Logs) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from confluent_kafka import Producer
@@ -22,13 +21,11 @@ from rivergate.demos.shuttle.topic_reader import TopicReader, app_topics, produc
 from rivergate.demos.shuttle.watcher import ShuttleWatcher
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime.replaying import replay_in_own_process
-from rivergate.runtime.session import Session
+from rivergate.runtime.session import Session, Tell
 
 STALLED_S = 90.0
 LOOK_S = 0.2
 SAY_S = 2.0
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def play_to_the_end(session: Session, script: Script, tell: Tell, began: float) 
 
     Raises `RivergateError` where the run stalls.
     """
-    tell(f"playing {script.events} readings")
+    tell(f"playing {script.events} readings", None)
     start, since_ms = first_number(session), time.time_ns() // 1_000_000
     reviewer = ScriptedReviewer(session.data.token_file, truths(start + script.events))
     feeder = start_feeder(session, script, start)
@@ -88,12 +85,12 @@ def play_to_the_end(session: Session, script: Script, tell: Tell, began: float) 
     finally:
         reviewing.stop()
         feeder.stop()
-    tell("draining")
+    tell("draining", None)
     session.stop()
-    tell("replaying every shard in a process of its own")
+    tell("replaying every shard in a process of its own", None)
     spec = session.options.supervisor(session.bootstrap)
-    replayed = Replayed.of(replay_in_own_process(spec), _ledger(session).agent_stage)
-    tell("counting from the topics")
+    replayed = Replayed.of(replay_in_own_process(spec, tell), _ledger(session).agent_stage)
+    tell("counting from the topics", None)
     broker = session.options.bootstrap or "local Apache Kafka"
     return report(
         _counted(session, since_ms),
@@ -115,9 +112,7 @@ def _wait_until_settled(session: Session, feeder: Background, tell: Tell) -> Non
                 moved = time.monotonic()
                 if moved - said > SAY_S:
                     said = moved
-                    tell(
-                        f"{len(ledger.events)} readings, {len(ledger.proposals)} proposals, {len(ledger.actions)} actions"
-                    )
+                    tell(_counts(ledger), None)
                 continue
             if feeder.done and not losses(ledger):
                 return
@@ -130,6 +125,10 @@ def _wait_until_settled(session: Session, feeder: Background, tell: Tell) -> Non
                 )
     finally:
         reader.close()
+
+
+def _counts(ledger: Ledger) -> str:
+    return f"{len(ledger.events)} readings, {len(ledger.proposals)} proposals, {len(ledger.actions)} actions"
 
 
 def _counted(session: Session, since_ms: int) -> Ledger:

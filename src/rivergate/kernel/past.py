@@ -1,0 +1,219 @@
+"""A shard's past: the state as it was before any commit, from the newest snapshot not after it and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rivergate.domain.errors import BadInput, RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
+from rivergate.domain.journal import CommitRecord, SnapshotRef
+from rivergate.domain.record import Output, Position, Record
+from rivergate.kernel.recovery import Progress, batch_of, commit_again, outputs_again, records_of, silent
+from rivergate.kernel.shard import ShardSpec, Standing
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.ports import Fold, LogArchive, Outputs
+
+Entry = tuple[CommitRecord, int]
+"""A commit record and its offset in the journal."""
+
+
+class NothingToReplay(RivergateError):
+    """What a replay would need is no longer there, or was never there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A commit that was folded again. `failure` says why it couldn't be; then there are no outputs."""
+
+    recorded: CommitRecord
+    outputs: list[Output]
+    digest: str
+    failure: str = ""
+
+    @property
+    def identical(self) -> bool:
+        """Whether it hashes to what the journal says."""
+        return self.digest == self.recorded.digest
+
+
+class Past:
+    """Folds a shard's recorded commits again, outputs muted. Touches nothing of the running system. One thread.
+
+    `standing` and `fold` are those after the newest commit that was folded, `start` the snapshot that it began
+    with (None: from nothing), `folded` how many commits it took so far, `notes` what had to be passed over.
+    """
+
+    def __init__(
+        self, spec: ShardSpec, archive: LogArchive, make_fold: Callable[[], Fold], snapshots: SnapshotStore
+    ) -> None:
+        self.spec = spec
+        self.archive = archive
+        self.snapshots = snapshots
+        self.standing = Standing()
+        self.start: SnapshotRef | None = None
+        self.folded = 0
+        self.notes: list[str] = []
+        self.fold = make_fold()
+        self.make_fold = make_fold
+        self._entries: Iterator[Entry] | None = None
+        self._next: Entry | None = None
+
+    def go_before(self, seq: int, *, but_not_from: Callable[[Standing], bool] = lambda _: False) -> None:
+        """Stand where the least has to be folded to reach commit `seq`: where it stands already, at a snapshot, or at
+        the very beginning. `but_not_from` refuses snapshots. Raises `NothingToReplay`.
+        """
+        for ref in self.snapshots.older_than(seq):
+            if self._entries is not None and ref.seq < self.standing.seq <= seq:
+                return
+            if self._start_from(ref, but_not_from):
+                return
+        if self._entries is None or self.standing.seq > seq:
+            self._start_from_nothing(seq)
+
+    def peek(self) -> Entry | None:
+        """The next commit, or None after the newest."""
+        if self._next is None and self._entries is not None:
+            self._next = next(self._entries, None)
+        return self._next
+
+    def step(self) -> Step:
+        """Fold the next commit again. After a failure the object is of no further use."""
+        entry = self.peek()
+        if entry is None:
+            raise NothingToReplay(
+                f"the newest commit of {self.spec.name} is {self.standing.seq - 1}", remedy="ask for an earlier one"
+            )
+        recorded, offset = entry
+        if recorded.seq != self.standing.seq:
+            raise NothingToReplay(
+                f"the journal of {self.spec.name} has no record of commit {self.standing.seq}",
+                where=f"{self.spec.journal[0]}/{self.spec.shard}/{offset}",
+                remedy="restore the journal topic, or ask for what came after the gap",
+            )
+        self._next = None
+        try:
+            outputs = outputs_again(self.spec, recorded, self.fold, self.archive)
+        except RecordFailed as e:
+            return Step(recorded, [], "", failure=f"{e.where}: {e.reason}" if e.where else e.reason)
+        digest = commit_again(self.spec, recorded, self.standing, outputs).digest
+        self.standing = self.standing.after(recorded, offset)
+        self.folded += 1
+        return Step(recorded, outputs, digest)
+
+    def go_to(self, seq: int, progress: Progress = silent) -> None:
+        """Stand before commit `seq`. Raises `ReplayMismatch` where a commit on the way comes out otherwise, since the
+        state would be another one than it was then.
+        """
+        self.go_before(seq)
+        first = self.standing.seq
+        while self.standing.seq < seq:
+            step = self.step()
+            if not step.identical:
+                raise ReplayMismatch(
+                    f"folding commit {step.recorded.seq} of {self.spec.name} again gives something else than recorded"
+                    + (f": {step.failure}" if step.failure else ""),
+                    remedy=f"`rivergate replay --shard {self.spec.name} --to {step.recorded.seq}` shows the difference; "
+                    "take the code that ran then",
+                )
+            progress(self.standing.seq - first, seq - first)
+
+    def fold_up_to(self, position: Position) -> CommitRecord:
+        """Fold of the next commit what it handled before the record at `position`, and say which commit it is.
+
+        The fold is then as it was when that record came; the object is of no further use.
+        """
+        entry = self.peek()
+        recorded = None if entry is None else entry[0]
+        if recorded is None or not holds(recorded, position):
+            raise NothingToReplay(f"commit {self.standing.seq} of {self.spec.name} didn't read {position}")
+        before: list[Record] = []
+        for record in records_of(recorded, self.archive):
+            if record.position == position:
+                break
+            if record.position not in recorded.skipped:
+                before.append(record)
+        batch = batch_of(self.spec, recorded)
+        self.fold.fold(batch, before, Outputs())
+        return recorded
+
+    def journal(self, start: int = 0) -> Iterator[Entry]:
+        """The commit records from an offset of the journal on, as far as they are there."""
+        return journal_entries(self.spec, self.archive, start)
+
+    def _start_from(self, ref: SnapshotRef, refused: Callable[[Standing], bool]) -> bool:
+        try:
+            snapshot = self.snapshots.get(ref)
+            if refused(snapshot.standing):
+                return False
+            entries = self._entries_after(snapshot.standing)
+            if entries is None:
+                self.notes.append(f"the snapshot after commit {ref.seq} is of another log: passed over")
+                return False
+            fold = self.make_fold()
+            fold.load(snapshot.state)
+        except SnapshotCorrupt as e:
+            self.notes.append(f"the snapshot after commit {ref.seq} was passed over: {e.what}")
+            return False
+        self.fold, self.standing, self.start = fold, snapshot.standing, ref
+        self._next, self._entries = entries
+        return True
+
+    def _entries_after(self, standing: Standing) -> tuple[Entry | None, Iterator[Entry]] | None:
+        """The journal after a snapshot, or None where the chain of this journal doesn't lead through it."""
+        if standing.journal_offset >= self.archive.watermarks(self.spec.journal)[1]:
+            return None
+        entries = self.journal(max(0, standing.journal_offset))
+        entry = next(entries, None)
+        while entry is not None and entry[0].seq < standing.seq - 1:
+            entry = next(entries, None)
+        if entry is None:
+            return None
+        if entry[0].seq == standing.seq - 1:
+            return (None, entries) if entry[0].digest == standing.digest else None
+        return (entry, entries) if entry[0].previous == standing.digest else None
+
+    def _start_from_nothing(self, wanted: int) -> None:
+        entries = self.journal()
+        first = next(entries, None)
+        if first is None:
+            raise NothingToReplay(f"{self.spec.name} has no commits yet", where=self.spec.journal[0])
+        if first[0].seq != 0:
+            raise NothingToReplay(
+                f"commit {wanted} of {self.spec.name} can't be replayed: its journal begins at {first[0].seq}, and no "
+                "snapshot from before that commit can be read",
+                remedy="`rivergate doctor --app` says from when on each shard can be replayed",
+            )
+        self.fold, self.standing, self.start = self.make_fold(), Standing(), None
+        self._next, self._entries = first, entries
+
+
+def holds(recorded: CommitRecord, position: Position) -> bool:
+    """Whether a commit has read the record at a position."""
+    topic, partition, offset = position
+    return any((r.topic, r.partition) == (topic, partition) and r.start <= offset < r.end for r in recorded.ranges)
+
+
+def journal_entries(spec: ShardSpec, archive: LogArchive, start: int = 0) -> Iterator[Entry]:
+    """Commit records of a shard's journal from an offset on, with their offsets; lines that are none are passed over."""
+    for r in archive.scan(*spec.journal, start):
+        try:
+            recorded = CommitRecord.from_json(r.value or b"", str(r.position))
+        except BadInput:
+            continue
+        if (recorded.stage, recorded.shard) == (spec.stage, spec.shard):
+            yield recorded, r.offset
+
+
+def newest_entry(spec: ShardSpec, archive: LogArchive) -> Entry | None:
+    """The newest commit record of a shard, found by looking back from the journal's end; None where there is none."""
+    low, high = archive.watermarks(spec.journal)
+    step, start = 16, high
+    while start > low:
+        start = max(low, high - step)
+        newest = None
+        for newest in journal_entries(spec, archive, start):  # noqa: B007 - the last one is wanted
+            pass
+        if newest is not None:
+            return newest
+        step *= 4
+    return None

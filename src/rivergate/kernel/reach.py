@@ -1,0 +1,88 @@
+"""From when on a shard can be replayed: what journal, snapshots and inputs still hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from rivergate.domain.clock import Micros, parse_rfc3339
+from rivergate.domain.errors import SnapshotCorrupt
+from rivergate.domain.journal import SnapshotRef
+from rivergate.domain.record import TopicPartition
+from rivergate.kernel.past import Entry, journal_entries, newest_entry
+from rivergate.kernel.shard import ShardSpec, Standing
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.ports import LogArchive
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`first` is the earliest commit that can be folded again, `newest` the last one; None where there is none.
+
+    `since` is the clock there. `start` is the snapshot that such a replay begins with (None: from nothing), `needs`
+    the offset of each input that it reads from. `recovery` and `recovery_needs` are the same for a shard that dies now.
+    """
+
+    stage: str
+    shard: int
+    newest: int | None
+    first: int | None = None
+    since: Micros = 0
+    start: SnapshotRef | None = None
+    needs: Mapping[TopicPartition, int] = field(default_factory=dict)
+    recovery: SnapshotRef | None = None
+    recovery_needs: Mapping[TopicPartition, int] = field(default_factory=dict)
+    why: str = ""
+
+
+def reach(spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore) -> Reach:
+    """Find the earliest start from which nothing is missing, the beginning itself or a snapshot."""
+    newest = newest_entry(spec, archive)
+    if newest is None:
+        return Reach(spec.stage, spec.shard, None, why="it has no commits yet")
+    begins = next(journal_entries(spec, archive))[0]
+    standings = list(_standings(snapshots))
+    recovery = next(((ref, s) for ref, s in reversed(standings) if ref.seq <= newest[0].seq), None)
+    found = Reach(
+        spec.stage,
+        spec.shard,
+        newest[0].seq,
+        recovery=recovery[0] if recovery else None,
+        recovery_needs=_needs(spec, archive, recovery[1] if recovery else Standing()),
+        why=f"the journal begins at commit {begins.seq}, and no snapshot leads on from what the inputs still hold",
+    )
+    starts: list[tuple[SnapshotRef | None, Standing]] = [(None, Standing()), *standings]
+    for ref, standing in starts:
+        if begins.seq > standing.seq or standing.seq > newest[0].seq + 1:
+            continue
+        needs = _needs(spec, archive, standing)
+        if all(archive.watermarks(tp)[0] <= at for tp, at in needs.items()):
+            since = standing.clock if ref else parse_rfc3339(begins.clock)
+            return replace(found, first=standing.seq, since=since, start=ref, needs=needs, why="")
+    return found
+
+
+def _standings(snapshots: SnapshotStore) -> Iterator[tuple[SnapshotRef, Standing]]:
+    for ref in snapshots.stored():
+        try:
+            yield ref, snapshots.get(ref).standing
+        except SnapshotCorrupt:
+            continue
+
+
+def _needs(spec: ShardSpec, archive: LogArchive, standing: Standing) -> dict[TopicPartition, int]:
+    """The first offset of each input that a replay from here reads. Of one that was not read yet, the journal tells."""
+    needs = {tp: standing.positions.get(tp, 0) for tp in spec.inputs}
+    unread = {tp for tp in spec.inputs if tp not in standing.positions and archive.watermarks(tp)[0] > 0}
+    if not unread:
+        return needs
+    entries: Iterator[Entry] = journal_entries(spec, archive, standing.journal_offset + 1)
+    for record, _ in entries:
+        for r in record.ranges:
+            tp = (r.topic, r.partition)
+            if tp in unread:
+                needs[tp] = r.start
+                unread.discard(tp)
+        if not unread:
+            break
+    return {tp: at for tp, at in needs.items() if tp not in unread}

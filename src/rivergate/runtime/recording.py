@@ -1,0 +1,200 @@
+"""Recordings: what a replay read, in one file, so that it can be done again where no broker is, as in CI."""
+
+from __future__ import annotations
+
+import gzip
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rivergate.domain.clock import Micros
+from rivergate.domain.errors import BadInput
+from rivergate.domain.journal import CommitRecord
+from rivergate.domain.record import Output, Record, TopicPartition
+from rivergate.kernel.shard import ShardSpec
+from rivergate.kernel.written import Written
+from rivergate.ports import Blobs, LogArchive
+
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class Recording:
+    """Records, snapshots and what was asked for. `operator` is the public key that a gate believes.
+
+    `parts` are (stage, shard, commits that were compared); what a replay needs to get there is in it too.
+    """
+
+    app: str
+    operator: bytes
+    parts: list[tuple[str, int, list[int]]] = field(default_factory=list)
+    records: dict[TopicPartition, dict[int, Record]] = field(default_factory=dict)
+    snapshots: dict[str, bytes] = field(default_factory=dict)
+
+    def keep(self, records: Iterable[Record]) -> None:
+        """Take records in; the same one twice is one."""
+        for r in records:
+            self.records.setdefault((r.topic, r.partition), {})[r.offset] = r
+
+    def save(self, path: Path) -> None:
+        """Write it: gzipped lines of JSON, equal recordings to equal files."""
+        head = {"rivergate_recording": FORMAT, "app": self.app, "operator": self.operator.hex(), "parts": self.parts}
+        lines = [orjson.dumps(head)]
+        lines += [orjson.dumps({"snapshot": name, "content": _text(c)}) for name, c in sorted(self.snapshots.items())]
+        for _, records in sorted(self.records.items()):
+            lines += [orjson.dumps(_plain(r)) for _, r in sorted(records.items())]
+        path.write_bytes(gzip.compress(b"\n".join(lines) + b"\n", mtime=0))
+
+    @classmethod
+    def load(cls, path: Path) -> Recording:
+        """Inverse of `save`. Raises `BadInput`."""
+        try:
+            first, *rest = gzip.decompress(path.read_bytes()).splitlines()
+            head = orjson.loads(first)
+            if head["rivergate_recording"] != FORMAT:
+                raise BadInput(
+                    f"is a recording of form {head['rivergate_recording']}, this program reads {FORMAT}",
+                    where=str(path),
+                    remedy="save it again with `rivergate replay --save`",
+                )
+            found = cls(head["app"], bytes.fromhex(head["operator"]), [(s, n, q) for s, n, q in head["parts"]])
+            for line in map(orjson.loads, rest):
+                if "snapshot" in line:
+                    found.snapshots[line["snapshot"]] = b64decode(line["content"])
+                else:
+                    found.keep([_record(line)])
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as e:
+            raise BadInput(
+                f"isn't a recording: {e!r}", where=str(path), remedy="make one with `rivergate replay --save FILE`"
+            ) from e
+        return found
+
+
+class RecordingArchive:
+    """`ports.LogArchive` of a recording. What it doesn't hold counts as not written."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._records = recording.records
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """Records with `start <= offset < end`."""
+        found = self._records.get((topic, partition), {})
+        return (found[at] for at in sorted(found) if start <= at < end)
+
+    def scan(self, topic: str, partition: int, start: int = 0) -> Iterator[Record]:
+        """All records from `start` on."""
+        return self.read(topic, partition, start, 1 << 62)
+
+    def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        """The first offset and the one after the last."""
+        found = self._records.get(partition, {})
+        return min(found, default=0), max(found, default=-1) + 1
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """Those that something was kept of."""
+        return sorted(tp for tp in self._records if tp[0] == topic)
+
+    def offset_at(self, partition: TopicPartition, _at: Micros) -> int:
+        """The first record's: a recording keeps no stamps."""
+        return self.watermarks(partition)[0]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class KeepingArchive(RecordingArchive):
+    """Reads from another archive and keeps in a recording what was read."""
+
+    def __init__(self, recording: Recording, archive: LogArchive) -> None:
+        super().__init__(recording)
+        self._recording = recording
+        self._archive = archive
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """See `ports.LogReader.read`."""
+        return self._kept(self._archive.read(topic, partition, start, end))
+
+    def scan(self, topic: str, partition: int, start: int = 0) -> Iterator[Record]:
+        """See `ports.LogReader.scan`."""
+        return self._kept(self._archive.scan(topic, partition, start))
+
+    def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        """Those of the log."""
+        return self._archive.watermarks(partition)
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """Those of the log."""
+        return self._archive.partitions(topic)
+
+    def offset_at(self, partition: TopicPartition, at: Micros) -> int:
+        """That of the log."""
+        return self._archive.offset_at(partition, at)
+
+    def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
+        for r in records:
+            self._recording.keep([r])
+            yield r
+
+
+class KeepingWritten(Written):
+    """Keeps the outputs that were found, and not what others wrote beside them."""
+
+    def __init__(self, recording: Recording, spec: ShardSpec, archive: LogArchive) -> None:
+        super().__init__(spec, archive)
+        self._recording = recording
+
+    def of(self, recorded: CommitRecord, likely: Sequence[Output]) -> dict[int, Record]:
+        """See `Written.of`."""
+        found = super().of(recorded, likely)
+        self._recording.keep(found.values())
+        return found
+
+
+class RecordingBlobs:
+    """`ports.Blobs` of a recording's snapshots; with `source`, reads from there and keeps what was read."""
+
+    def __init__(self, recording: Recording, source: Blobs | None = None) -> None:
+        self._kept = recording.snapshots
+        self._source = source
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep it in the recording alone."""
+        self._kept[name] = content
+
+    def get(self, name: str) -> bytes:
+        """The bytes. Raises `KeyError`."""
+        if self._source is not None:
+            self._kept[name] = self._source.get(name)
+        return self._kept[name]
+
+    def names(self, prefix: str) -> list[str]:
+        """Names below a prefix, sorted."""
+        if self._source is not None:
+            return self._source.names(prefix)
+        return sorted(name for name in self._kept if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        """Forget it in the recording."""
+        self._kept.pop(name, None)
+
+
+def _plain(r: Record) -> dict[str, Any]:
+    headers = [[name, _text(value)] for name, value in r.headers or ()]
+    return {"t": r.topic, "p": r.partition, "o": r.offset, "k": _text(r.key), "v": _text(r.value), "h": headers}
+
+
+def _record(line: dict[str, Any]) -> Record:
+    headers = [(name, _bytes(value) or b"") for name, value in line["h"]]
+    return Record(line["t"], line["p"], line["o"], _bytes(line["k"]), _bytes(line["v"]), headers or None)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else b64encode(value).decode()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else b64decode(text)

@@ -1,0 +1,51 @@
+"""Replays a recording against the present code: no broker, no data directory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rivergate.domain.errors import BadInput, ConfigError
+from rivergate.domain.signing import VerifyingKey
+from rivergate.kernel.past import Past
+from rivergate.kernel.replay import ReplayedPart, replay_commits
+from rivergate.kernel.shard import ShardSpec
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.written import Written
+from rivergate.runtime.app import App
+from rivergate.runtime.recording import Recording, RecordingArchive, RecordingBlobs
+from rivergate.runtime.stages import fold_of
+
+
+def replay_recording(app: App, recording: Recording, snapshot_key: Path | None = None) -> list[ReplayedPart]:
+    """What each part of it gives under this app's code; a difference ends it.
+
+    Snapshots are states that get unpickled, so a recording that has any is read only with the app's public snapshot
+    key (`keys/snapshots.pub` of its data directory). Raises `BadInput`, `ConfigError`, `NothingToReplay`.
+    """
+    if recording.snapshots and snapshot_key is None:
+        raise BadInput(
+            "the recording begins with snapshots, and nothing unsigned is ever unpickled",
+            remedy="give the app's public snapshot key: a copy of keys/snapshots.pub in its data directory",
+        )
+    key = VerifyingKey(_public(snapshot_key) if snapshot_key else b"\0" * 32)
+    named = replace(app, name=recording.app)
+    archive = RecordingArchive(recording)
+    found = []
+    for stage, shard, seqs in recording.parts:
+        make_fold, code = fold_of(named, stage, recording.operator)
+        spec = ShardSpec(named.name, stage, shard, (), code, "replay")
+        past = Past(spec, archive, make_fold, SnapshotStore(RecordingBlobs(recording), spec, key))
+        found.append(replay_commits(past, Written(spec, archive), seqs))
+        if found[-1].difference is not None:
+            break
+    return found
+
+
+def _public(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except (OSError, ValueError) as e:
+        raise ConfigError(
+            f"isn't a public key: {e}", where=str(path), remedy="copy keys/snapshots.pub of the app's data directory"
+        ) from e

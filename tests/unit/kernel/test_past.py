@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from tests.unit.kernel.transactor_world import Doubling, Put, Summing, World, run
+
+from rivergate.agents import Agent, Context
+from rivergate.agents.fold import AgentFold
+from rivergate.domain.errors import ReplayMismatch
+from rivergate.domain.record import Position
+from rivergate.kernel.past import NothingToReplay, Past, newest_entry
+from rivergate.kernel.replay import ReplayedPart, replay_commits
+from rivergate.kernel.transactor import Limits
+from rivergate.kernel.written import Written
+
+OFTEN = Limits(batch=1, wait_s=0.0, replay_s=0.0, snapshot_share=1e9)
+"""A snapshot after every commit."""
+NEVER = Limits(batch=1, wait_s=0.0, replay_s=1e9)
+
+
+class Failing(Summing):
+    """What `Summing` becomes when its engineer makes a mistake."""
+
+    name = Summing.name
+
+    def on_event(self, event: Put, ctx: Context) -> None:
+        if event.n == 4:
+            raise ValueError("four")
+        super().on_event(event, ctx)
+
+
+def lived(count: int = 8, limits: Limits = OFTEN) -> World:
+    """A world in which so many events were summed, one a commit."""
+    world = World()
+    for n in range(1, count + 1):
+        world.put(n)
+    run(world.transactor(limits=limits))
+    return world
+
+
+def past(world: World, agent: type[Agent] = Summing) -> Past:
+    """The shard's past under an agent's code."""
+    spec = world.spec()
+    return Past(spec, world.broker.reader(), lambda: AgentFold(world.app, agent), world.store(spec))
+
+
+def replayed(world: World, wanted: Sequence[int], agent: type[Agent] = Summing) -> ReplayedPart:
+    """These commits again."""
+    return replay_commits(past(world, agent), Written(world.spec(), world.broker.reader()), wanted)
+
+
+def test_a_part_begins_with_the_newest_snapshot_before_it() -> None:
+    """Nothing earlier is folded, and each output is compared with its topic."""
+    found = replayed(lived(), range(5, 8))
+    assert found.difference is None
+    assert found.start is not None
+    assert (found.start.seq, found.folded, found.commits, found.outputs, found.gone) == (4, 3, 3, 3, 0)
+    assert [t.recorded for t in found.told] == [t.again for t in found.told]
+
+
+def test_without_a_snapshot_all_before_it_is_folded() -> None:
+    """On the way digests are compared, at the end outputs too."""
+    found = replayed(lived(limits=NEVER), [6])
+    assert (found.start, found.folded, found.commits) == (None, 7, 1)
+
+
+def test_commits_far_apart_take_a_snapshot_each() -> None:
+    """What lies between two of them needn't be folded."""
+    assert replayed(lived(9), [2, 8]).folded == 2
+
+
+def test_changed_code_shows_the_first_difference_field_by_field() -> None:
+    """Which commit, which output, where it stands, what it was and what it is."""
+    found = replayed(lived(), range(8), Doubling)
+    difference = found.difference
+    assert difference is not None
+    assert (difference.seq, difference.output, difference.place) == (0, 0, "plant-out/0/0")
+    assert [(f.field, f.recorded, f.again) for f in difference.fields] == [("value.sum", 1, 2)]
+    assert found.told[-1].recorded != found.told[-1].again
+
+
+def test_code_that_fails_now_is_a_difference() -> None:
+    """A record that was handled then would be a dead letter now."""
+    difference = replayed(lived(), range(8), Failing).difference
+    assert difference is not None
+    assert (difference.seq, "ValueError: four" in difference.what) == (3, True)
+
+
+def test_a_difference_on_the_way_is_found_too() -> None:
+    """Nobody asked for commit 3, but the state that commit 6 began with is another one."""
+    difference = replayed(lived(limits=NEVER), [6], Failing).difference
+    assert difference is not None
+    assert difference.seq == 3
+
+
+def test_dead_letters_come_out_equal() -> None:
+    """They are outputs; the reason alone can't be known again, since what was skipped isn't handled."""
+    world = World()
+    for n, text in ((1, ""), (2, "raise"), (3, "")):
+        world.put(n, text)
+    run(world.transactor())
+    assert len(world.dead()) == 1
+    found = replayed(world, range(len(world.journal())))
+    assert (found.difference, found.outputs) == (None, 3)
+
+
+def test_what_retention_removed_is_counted_and_the_digest_still_speaks() -> None:
+    """Outputs that are gone aren't a difference; changed code is, which its digest tells."""
+    world = lived()
+    world.broker.trim(("plant-out", 0), 8)
+    found = replayed(world, range(8))
+    assert (found.difference, found.outputs, found.gone) == (None, 4, 4)
+    difference = replayed(world, range(8), Doubling).difference
+    assert difference is not None
+    assert "no longer on their topics" in difference.what
+
+
+def test_a_topic_that_was_tampered_with_differs_though_the_digest_holds() -> None:
+    """The journal's digest covers what was written; the record that stands there now is another one."""
+    world = lived()
+    slot = world.broker._partitions["plant-out", 0].slots[4]
+    assert slot.record is not None
+    slot.record = slot.record._replace(value=b'{"n":3,"sum":99,"text":""}')
+    difference = replayed(world, range(8)).difference
+    assert difference is not None
+    assert [(f.field, f.recorded, f.again) for f in difference.fields] == [("value.sum", 99, 6)]
+
+
+def test_a_snapshot_that_does_not_hold_is_passed_over_and_said() -> None:
+    """A flipped byte costs time, not the answer."""
+    world = lived()
+    name = next(n for n in world.blobs.kept if "/000000000004-" in n)
+    content = bytearray(world.blobs.kept[name])
+    content[50] ^= 1
+    world.blobs.kept[name] = bytes(content)
+    found = replayed(world, [5])
+    assert found.start is not None
+    assert (found.difference, found.start.seq, found.folded) == (None, 3, 2)
+    assert "commit 4 was passed over" in found.notes[0]
+
+
+def test_a_snapshot_of_another_log_is_passed_over() -> None:
+    """Its place in the chain is compared with this journal's before its state is believed."""
+    world, other = lived(limits=NEVER), World()
+    for n in range(11, 19):
+        other.put(n)
+    run(other.transactor(limits=OFTEN))
+    world.blobs.kept |= other.blobs.kept
+    found = replayed(world, [5])
+    assert (found.difference, found.start) == (None, None)
+    assert all("of another log" in note for note in found.notes)
+    assert found.notes
+
+
+def test_a_trimmed_journal_without_a_snapshot_is_refused_with_the_remedy() -> None:
+    """What isn't there can't be decided again; with a snapshot it can."""
+    world = lived(limits=NEVER)
+    world.broker.trim(world.spec().journal, 5)
+    with pytest.raises(NothingToReplay, match="its journal begins at 3") as refused:
+        replayed(world, [5])
+    assert "doctor" in refused.value.remedy
+    world = lived()
+    world.broker.trim(world.spec().journal, 8)
+    assert replayed(world, [5]).difference is None
+
+
+def test_a_commit_that_is_not_there_yet_is_refused() -> None:
+    """The newest is named."""
+    with pytest.raises(NothingToReplay, match="newest commit of agent-summing/0 is 7"):
+        replayed(lived(), [8])
+
+
+def test_the_state_before_any_commit_is_the_one_of_then() -> None:
+    """After n events the sum is that of the first n."""
+    world = lived()
+    seen = []
+    for seq in (0, 3, 8):
+        then = past(world)
+        then.go_to(seq)
+        assert isinstance(then.fold, AgentFold)
+        seen.append(vars(then.fold.state.agent)["sum"])
+    assert seen == [0, 6, 36]
+
+
+def test_other_code_has_no_state_of_then() -> None:
+    """It would be another state than it was, so it is refused."""
+    then = past(lived(limits=NEVER), Doubling)
+    with pytest.raises(ReplayMismatch, match="commit 0"):
+        then.go_to(3)
+
+
+def test_the_state_inside_a_commit_is_that_before_the_record() -> None:
+    """A batch holds many records; what came before one of them is folded, it and what follows isn't."""
+    world = lived(limits=Limits(batch=100, wait_s=0.0))
+    then = past(world)
+    then.go_to(0)
+    recorded = then.fold_up_to(Position("plant-in", 0, 3))
+    assert isinstance(then.fold, AgentFold)
+    assert (recorded.seq, vars(then.fold.state.agent)["sum"]) == (0, 1 + 2 + 3)
+    with pytest.raises(NothingToReplay, match="didn't read plant-in/0/99"):
+        past_at_the_start(world).fold_up_to(Position("plant-in", 0, 99))
+
+
+def past_at_the_start(world: World) -> Past:
+    """Before the first commit."""
+    then = past(world)
+    then.go_to(0)
+    return then
+
+
+def test_the_newest_entry_is_found_behind_many_markers() -> None:
+    """Looking back goes on in growing steps."""
+    world = lived(30)
+    found = newest_entry(world.spec(), world.broker.reader())
+    assert found is not None
+    assert found[0].seq == 29
+    assert newest_entry(World().spec(), World().broker.reader()) is None
