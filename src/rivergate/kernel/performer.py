@@ -23,7 +23,13 @@ from rivergate.kernel.deeds import Deeds, Raised
 from rivergate.kernel.history import History, Since
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
-from rivergate.kernel.start import check_positions, newest_commit, refuse_clock_ahead, refuse_what_was_read
+from rivergate.kernel.start import (
+    check_positions,
+    newest_commit,
+    newest_commit_from,
+    refuse_clock_ahead,
+    refuse_what_was_read,
+)
 from rivergate.kernel.transactor import MINUTE_S, Limits, Tools
 from rivergate.kernel.work import Deed, Failed, Known, Waits, Work
 from rivergate.ports import Batch, Outputs, ShardLog
@@ -261,7 +267,7 @@ class Performer:
             self._work = self._make_work()
             if recycle:
                 self._log.recycle()
-            newest = newest_commit(self._log, self.spec)
+            newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
             if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
                 known = self._known_after(self._attempted, known)
             try:

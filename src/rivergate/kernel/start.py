@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from rivergate.domain.clock import rfc3339
-from rivergate.domain.errors import ShardParked
+from rivergate.domain.errors import BrokerUnavailable, ShardParked
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import ShardLog
+
+VISIBLE_S = 15.0
 
 
 def newest_commit(log: ShardLog, spec: ShardSpec) -> tuple[CommitRecord, int] | None:
@@ -26,6 +29,26 @@ def newest_commit(log: ShardLog, spec: ShardSpec) -> tuple[CommitRecord, int] | 
             return record, offset
         tail = log.journal_tail(before=offset)
     return None
+
+
+def newest_commit_from(log: ShardLog, spec: ShardSpec, seq: int) -> tuple[CommitRecord, int] | None:
+    """Like `newest_commit`, for an owner that has committed `seq` itself (-1: nothing yet).
+
+    A broker answers a commit before it has written the transaction's markers, and until then nobody sees it. Whoever
+    went on from what is seen would commit under the same number again, with a state that lacks what it did before.
+    Each look is a question to the broker, so there is no pause between them. Raises `BrokerUnavailable`.
+    """
+    deadline = time.monotonic() + VISIBLE_S
+    while True:
+        newest = newest_commit(log, spec)
+        if seq < 0 or (newest is not None and newest[0].seq >= seq):
+            return newest
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(
+                f"commit {seq} of {spec.name} was answered, but isn't to be seen after {VISIBLE_S:.0f} s",
+                where=f"{spec.journal[0]}/{spec.shard}",
+                remedy="see the broker's log; the shard goes on once the commit is there",
+            )
 
 
 def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[TopicPartition, int]:

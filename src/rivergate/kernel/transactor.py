@@ -19,7 +19,7 @@ from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.recovery import Progress, recover, silent
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
-from rivergate.kernel.start import check_positions, newest_commit, refuse_clock_ahead, refuse_what_was_read
+from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
 from rivergate.ports import Batch, Clock, Fold, LogReader, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
@@ -244,7 +244,7 @@ class Transactor:
     # --- state ---------------------------------------------------------------------------------------------
 
     def _rebuild_state(self, *, new_owner: bool = False) -> None:
-        newest = newest_commit(self._log, self.spec)
+        newest = newest_commit_from(self._log, self.spec, -1 if new_owner else self.standing.seq - 1)
         reader = self._tools.reader()
         started = time.perf_counter()
         try:
