@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rivergate.domain.errors import BadInput, RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
+from rivergate.domain.errors import RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import Output, Position, Record
+from rivergate.kernel.journal_line import commit_of, warn
 from rivergate.kernel.recovery import Progress, batch_of, commit_again, outputs_again, records_of, silent
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
@@ -138,7 +139,12 @@ class Past:
 
     def journal(self, start: int = 0) -> Iterator[Entry]:
         """The commit records from an offset of the journal on, as far as they are there."""
-        return journal_entries(self.spec, self.archive, start)
+        return journal_entries(self.spec, self.archive, start, self._note)
+
+    def _note(self, stray: str) -> None:
+        note = f"passed over: {stray}"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _start_from(self, ref: SnapshotRef, refused: Callable[[Standing], bool]) -> bool:
         try:
@@ -193,14 +199,13 @@ def holds(recorded: CommitRecord, position: Position) -> bool:
     return any((r.topic, r.partition) == (topic, partition) and r.start <= offset < r.end for r in recorded.ranges)
 
 
-def journal_entries(spec: ShardSpec, archive: LogArchive, start: int = 0) -> Iterator[Entry]:
+def journal_entries(
+    spec: ShardSpec, archive: LogArchive, start: int = 0, tell: Callable[[str], None] = warn
+) -> Iterator[Entry]:
     """Commit records of a shard's journal from an offset on, with their offsets; lines that are none are passed over."""
     for r in archive.scan(*spec.journal, start):
-        try:
-            recorded = CommitRecord.from_json(r.value or b"", str(r.position))
-        except BadInput:
-            continue
-        if (recorded.stage, recorded.shard) == (spec.stage, spec.shard):
+        recorded = commit_of(spec, r.value or b"", r.offset, tell)
+        if recorded is not None:
             yield recorded, r.offset
 
 

@@ -17,7 +17,7 @@ FAR = 600 * SECOND
 """Commits so far apart are looked for anew, instead of reading all that lies between."""
 
 
-def commit_of(record: Record) -> tuple[str, int, int, int] | None:
+def written_by(record: Record) -> tuple[str, int, int, int] | None:
     """(stage, shard, seq, n) that the header `rg_commit` names, or None where there is none that can be read."""
     parts = (record.header("rg_commit") or b"").decode(errors="replace").rsplit("/", 3)
     if len(parts) != 4 or not all(p.isdigit() for p in parts[1:]):
@@ -103,7 +103,7 @@ class _Cursor:
 
     def _read(self) -> bool:
         for record in self._records:
-            named = commit_of(record)
+            named = written_by(record)
             if named is not None and named[:2] == (self._spec.stage, self._spec.shard):
                 self._ahead.append((named[2], named[3], record))
                 return True

@@ -12,7 +12,7 @@ from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.errors import BadInput, RivergateError
 from rivergate.domain.record import Position, Record, TopicPartition
 from rivergate.kernel.past import holds, journal_entries
-from rivergate.kernel.written import EARLIER, commit_of
+from rivergate.kernel.written import EARLIER, written_by
 from rivergate.runtime.app import App
 from rivergate.runtime.recorded_app import RecordedApp
 from rivergate.runtime.session import Tell
@@ -125,7 +125,7 @@ def _of_proposal(app: App, pid: str, record: Record) -> Found:
         Position(place["topic"], place["partition"], place["offset"]) if place.keys() >= set(Position._fields) else None
     )
     found = Found("action", pid, str(value.get("event_id", "")), event)
-    commit = commit_of(record)
+    commit = written_by(record)
     if commit is None:
         found.notes.append("it was proposed at the door, outside of any commit: only the gate's part is replayed")
     elif commit[0] in {names.agent_stage(a.name) for a in app.agents}:
@@ -136,7 +136,7 @@ def _of_proposal(app: App, pid: str, record: Record) -> Found:
 
 
 def _take_commit(found: Found, record: Record) -> None:
-    commit = commit_of(record)
+    commit = written_by(record)
     if commit is None:
         return
     if commit[0] == names.GATE:

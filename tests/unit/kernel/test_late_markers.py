@@ -26,11 +26,11 @@ class LateLog(MemoryShardLog):
         super().commit()
         self.left = self.late
 
-    def journal_tail(self) -> tuple[bytes, int] | None:
+    def journal_tail(self, before: int | None = None) -> tuple[bytes, int] | None:
         """The newest record, or the one before it."""
         self.left -= 1
         if self.left < 0:
-            return super().journal_tail()
+            return super().journal_tail(before)
         found = self._broker.read(self._spec.journal, 0, 1 << 60)[:-1]
         return (found[-1].value or b"", found[-1].offset) if found else None
 

@@ -5,7 +5,7 @@ from tests.unit.kernel.test_past import lived
 from tests.unit.kernel.transactor_world import World, run
 
 from rivergate.domain.record import Record
-from rivergate.kernel.written import Written, commit_of
+from rivergate.kernel.written import Written, written_by
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from rivergate.kernel.written import Written, commit_of
 )
 def test_the_header_names_stage_shard_commit_and_number(header: bytes, expected: object) -> None:
     """Spans are numbered otherwise and aren't outputs."""
-    assert commit_of(Record("t", 0, 0, None, b"", [("rg_commit", header)])) == expected
+    assert written_by(Record("t", 0, 0, None, b"", [("rg_commit", header)])) == expected
 
 
 def test_outputs_are_found_however_wrong_the_clocks_were() -> None:
