@@ -143,12 +143,6 @@ def chain_digest(  # noqa: PLR0913 - the digest covers as many things
     code: str,
 ) -> str:
     """Digest of a commit: all before it, each output in order, and what was read under which clock and code."""
-    parts: list[bytes] = []
-    for o in outputs:
-        if o.raw_headers is None:
-            parts += (o.topic.encode(), o.key or b"", o.ce_id, o.ce_type, o.traceparent, o.value or b"")
-        else:
-            parts += (o.topic.encode(), o.key or b"", *_identity(o.raw_headers), o.value or b"")
     meta = {
         "stage": stage,
         "shard": shard,
@@ -158,8 +152,37 @@ def chain_digest(  # noqa: PLR0913 - the digest covers as many things
         "skipped": [list(s) for s in skipped],
         "code": code,
     }
-    parts.append(canonical(meta))
-    return hashlib.sha256(bytes.fromhex(previous) + framed(parts)).hexdigest()
+    hashed = hashlib.sha256(bytes.fromhex(previous))
+    hashed.update(_framed_outputs(outputs))
+    hashed.update(framed([canonical(meta)]))
+    return hashed.hexdigest()
+
+
+class _Lengths(dict[int, bytes]):
+    """Lengths as they stand before a part: most parts of a commit have one of a few."""
+
+    def __missing__(self, length: int) -> bytes:
+        made = self[length] = length.to_bytes(4, "big")
+        return made
+
+
+def _framed_outputs(outputs: Iterable[Output]) -> bytes:
+    """`framed` of all parts of all outputs, in one pass."""
+    pieces: list[bytes] = []
+    lengths = _Lengths()
+    topics: dict[str, bytes] = {}
+    for o in outputs:
+        topic = topics.get(o.topic)
+        if topic is None:
+            topic = topics[o.topic] = framed([o.topic.encode()])
+        if o.raw_headers is None:
+            ce_id, ce_type, trace = o.ce_id, o.ce_type, o.traceparent
+        else:
+            ce_id, ce_type, trace = _identity(o.raw_headers)
+        key, value = o.key or b"", o.value or b""
+        pieces += (topic, lengths[len(key)], key, lengths[len(ce_id)], ce_id)
+        pieces += (lengths[len(ce_type)], ce_type, lengths[len(trace)], trace, lengths[len(value)], value)
+    return b"".join(pieces)
 
 
 def _identity(headers: Headers) -> tuple[bytes, bytes, bytes]:

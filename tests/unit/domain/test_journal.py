@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +88,38 @@ def test_times_round_trip_and_sort_as_texts(at: int) -> None:
     """Microseconds survive, and text order is time order."""
     assert parse_rfc3339(rfc3339(at)) == at
     assert rfc3339(at) < rfc3339(at + 1)
+
+
+_BYTES = st.binary(max_size=300)
+_OUTPUTS = st.lists(
+    st.builds(
+        Output,
+        topic=st.text(max_size=9),
+        partition=st.just(0),
+        key=st.none() | _BYTES,
+        value=st.none() | _BYTES,
+        ce_id=_BYTES,
+        ce_type=_BYTES,
+        traceparent=_BYTES,
+        raw_headers=st.none() | st.lists(st.tuples(st.sampled_from(["ce_id", "ce_type", "traceparent", "x"]), _BYTES)),
+    ),
+    max_size=6,
+)
+
+
+@given(_OUTPUTS)
+def test_the_chain_is_what_the_wire_contract_says(outputs: list[Output]) -> None:
+    """Each part with its length before it, output after output, then the commit's own facts: as readers compute it."""
+    parts: list[bytes] = []
+    for o in outputs:
+        named = {"ce_id": o.ce_id, "ce_type": o.ce_type, "traceparent": o.traceparent}
+        if o.raw_headers is not None:
+            named = dict(o.raw_headers)
+        parts += [o.topic.encode(), o.key or b""]
+        parts += [named.get(name, b"") for name in ("ce_id", "ce_type", "traceparent")]
+        parts.append(o.value or b"")
+    meta = {"stage": "s", "shard": 0, "seq": 0, "clock": "c", "ranges": [["t", 0, 0, 1]], "skipped": [], "code": "k"}
+    wanted = hashlib.sha256(bytes(32))
+    for part in (*parts, rfc8785.dumps(meta)):
+        wanted.update(len(part).to_bytes(4, "big") + part)
+    assert _digest(outputs) == wanted.hexdigest()
