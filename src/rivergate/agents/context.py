@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from rivergate.agents.cause import Cause
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339, to_datetime, to_micros
 from rivergate.domain.errors import BadInput
@@ -18,8 +19,8 @@ from rivergate.domain.ids import arguments_digest, parse_traceparent, proposal_i
 from rivergate.domain.record import BY_KEY, Output
 
 if TYPE_CHECKING:
-    from rivergate.agents.cause import Cause
     from rivergate.agents.shard_state import ShardState
+    from rivergate.domain.record import Record
     from rivergate.ports import Batch, Outputs
 
 DEFAULT_EXPIRY = timedelta(hours=1)
@@ -36,14 +37,17 @@ class Context:
         "_agent",
         "_app",
         "_batch",
-        "_cause",
+        "_known_cause",
         "_ordinals",
         "_out",
-        "_proposals",
+        "_prefix",
         "_published",
         "_random",
+        "_record",
         "_stage",
         "_state",
+        "_subject",
+        "proposals",
     )
 
     def __init__(self, app: str, agent: str, state: ShardState) -> None:
@@ -53,10 +57,14 @@ class Context:
         self._state = state
         self._batch: Batch
         self._out: Outputs
-        self._cause: Cause
+        self._record: Record
+        self._subject: str | None = None
+        self._known_cause: Cause | None = None
+        self._prefix = b""
         self._random: Random | None = None
         self._ordinals: dict[str, int] = {}
-        self._proposals: list[str] = []
+        self.proposals: list[str] = []
+        """Ids of what was proposed for the present record: for the fold."""
         self._published: dict[type[Event], tuple[str, bytes]] = {}
 
     # --- what the agent may know ---------------------------------------------------------------------------
@@ -78,7 +86,7 @@ class Context:
     @property
     def event_id(self) -> str:
         """Id of the event that is being handled (in `on_label`: of the event that the label is about)."""
-        return self._cause.subject
+        return self.cause.subject
 
     @property
     def shard(self) -> int:
@@ -104,7 +112,7 @@ class Context:
         """
         if not 0.0 <= confidence <= 1.0:
             raise BadInput(f"confidence {confidence} isn't a probability", remedy="give a number from 0 to 1")
-        cause = self._cause
+        cause = self.cause
         ordinal = self._ordinals.get(cause.event_id, 0)
         pid = proposal_id(self._app, self._agent, cause.event_id, ordinal)
         arguments = proposal.model_dump(mode="json")
@@ -126,7 +134,7 @@ class Context:
         if on_behalf_of is not None:
             value["on_behalf_of"] = on_behalf_of
         self._ordinals[cause.event_id] = ordinal + 1
-        self._proposals.append(pid)
+        self.proposals.append(pid)
         self._write(names.PROPOSALS, pid.encode(), names.PROPOSAL_V1.encode(), value)
         return pid
 
@@ -136,7 +144,6 @@ class Context:
         """
         out = self._out.records
         cls = type(event)
-        batch = self._batch
         known = self._published.get(cls)
         if known is None:
             known = self._published[cls] = (cls.topic_in(self._app), cls.event_type.encode())
@@ -144,13 +151,12 @@ class Context:
         value = cls.__pydantic_serializer__.to_json(event)
         if len(value) > self._out.limit_bytes:
             raise _too_large(topic, value, self._out)
-        ce_id = b"%d-%d-%d" % (batch.shard, batch.seq, len(out))
+        ce_id = self._prefix + b"%d" % len(out)
         out.append(Output(topic, BY_KEY, event.key_bytes(), value, ce_id, ce_type, self._passed_on()))
 
     def send(self, to: str, message: dict[str, Any], *, key: str = "") -> None:
         """Send a message to another agent by its name, through the bus; `key` chooses the shard."""
         out = self._out.records
-        batch = self._batch
         value = orjson.dumps({"to": to, "from": self._agent, "message": message})
         if len(value) > self._out.limit_bytes:
             raise _too_large(names.MESSAGES, value, self._out)
@@ -158,9 +164,9 @@ class Context:
             Output(
                 topic=names.topic(self._app, names.MESSAGES),
                 partition=BY_KEY,
-                key=key.encode() or self._cause.key,
+                key=key.encode() or self.cause.key,
                 value=value,
-                ce_id=b"%d-%d-%d" % (batch.shard, batch.seq, len(out)),
+                ce_id=self._prefix + b"%d" % len(out),
                 ce_type=names.MESSAGE_V1.encode(),
                 traceparent=self._spanned(),
             )
@@ -168,12 +174,12 @@ class Context:
 
     def remember(self, event: Event, *, features: Any = None, prediction: Any = None) -> None:  # noqa: ARG002 - reads as a sentence
         """Keep what was known now until the event's label comes: it is handed to `on_label`."""
-        self._state.memory.remember(self._cause.event_id, features, prediction, self._batch.clock)
+        self._state.memory.remember(self.cause.event_id, features, prediction, self._batch.clock)
 
     def set_timer(self, name: str, at: datetime | timedelta) -> None:
         """Have `on_timer` called once the shard's clock passes `at`; setting a name again moves it."""
         due = self._batch.clock + at // timedelta(microseconds=1) if isinstance(at, timedelta) else to_micros(at)
-        self._state.timers.set(name, due, self._cause)
+        self._state.timers.set(name, due, self.cause)
 
     def cancel_timer(self, name: str) -> None:
         """Forget a timer; nothing happens where there is none of that name."""
@@ -189,32 +195,60 @@ class Context:
         """For the fold: a new batch begins."""
         self._batch = batch
         self._out = out
+        self._prefix = b"%d-%d-" % (batch.shard, batch.seq)
         self._random = None
         self._ordinals.clear()
 
-    def start_record(self, cause: Cause) -> list[str]:
-        """For the fold: a new record begins; returns the list that collects the ids of its proposals."""
-        self._cause = cause
-        self._proposals = []
-        return self._proposals
+    def start_record(self, record: Record, subject: str | None = None) -> None:
+        """For the fold: a new record begins. `subject` is the event that it is about, if it isn't one itself.
+
+        Its cause is made when something asks for it: most events of most agents lead to nothing that needs one.
+        """
+        self._record = record
+        self._subject = subject
+        self._known_cause = None
+        if self.proposals:
+            self.proposals = []
+
+    def start_cause(self, cause: Cause) -> None:
+        """For the fold: something else than a record's first handling begins, a timer or a label that waited."""
+        self._known_cause = cause
+        self.proposals = []
+
+    @property
+    def cause(self) -> Cause:
+        """What the agent's outputs of now descend from: for the fold."""
+        if self._known_cause is None:
+            r = self._record
+            event_id, trace = r.identity()
+            subject = event_id if self._subject is None else self._subject
+            self._known_cause = Cause(event_id, subject, r.topic, r.partition, r.offset, r.key, trace)
+        return self._known_cause
+
+    @property
+    def needs_span(self) -> bool:
+        """Whether something was written that hangs on a span of the present cause: for the fold."""
+        return self._known_cause is not None and self._known_cause.needs_span
 
     def _passed_on(self) -> bytes:
-        cause = self._cause
-        if cause.traceparent:
-            return cause.traceparent
-        digest = hashlib.sha256(cause.event_id.encode()).hexdigest()
+        """The trace context as it came, or one that follows from the event's id."""
+        known = self._known_cause
+        came = self._record.header("traceparent") if known is None else known.traceparent
+        if came:
+            return came
+        digest = hashlib.sha256(self.cause.event_id.encode()).hexdigest()
         return traceparent(digest[:32], digest[32:48])
 
     def _spanned(self) -> bytes:
         """Trace context whose parent is the span that the fold makes for this record."""
-        cause = self._cause
+        cause = self.cause
         parent = parse_traceparent(cause.traceparent)
         trace_id = parent[0] if parent else trace_id_of(cause.event_id)
         cause.needs_span = True
         return traceparent(trace_id, span_id_of(self._stage, cause.event_id))
 
     def _write(self, topic: str, ce_id: bytes, ce_type: bytes, value: dict[str, Any]) -> None:
-        cause = self._cause
+        cause = self.cause
         raw = orjson.dumps(value)
         if len(raw) > self._out.limit_bytes:
             raise _too_large(topic, raw, self._out)

@@ -68,7 +68,8 @@ class AgentFold:
         index = -1
         try:
             for name, cause in self.state.timers.take_due(batch.clock):
-                self._call(cause, "timer", self.state.agent.on_timer, name)
+                self._ctx.start_cause(cause)
+                self._call("timer", self.state.agent.on_timer, name)
             for index, record in enumerate(records):
                 handlers[record.topic](record, index)
         except RecordFailed:
@@ -109,12 +110,11 @@ class AgentFold:
             except ValueError as e:
                 self._out.skip(index, _first_line_of(e))
                 return
-            event_id, trace = record.identity()
-            cause = Cause(event_id, event_id, record.topic, record.partition, record.offset, record.key, trace)
-            self._call(cause, "event", self.state.agent.on_event, event)
-            early = self.state.memory.take_early(event_id) if self.state.memory.early else None
-            if early is not None:
-                self._on_late_truth(cause, event_id, early)
+            ctx = self._ctx
+            ctx.start_record(record)
+            self._call("event", self.state.agent.on_event, event)
+            if self.state.memory.early:
+                self._on_waiting_label(ctx.cause)
 
         return handle
 
@@ -126,15 +126,18 @@ class AgentFold:
             return
         pid = value.get("proposal_id")
         label = EarlyLabel(value["value"], str(value.get("source", "topic")), pid, self._batch.clock)
-        own_id, trace = record.identity()
-        cause = Cause(own_id, event_id, record.topic, record.partition, record.offset, record.key, trace)
-        self._on_late_truth(cause, event_id, label)
+        found = self.state.memory.label(event_id, label)
+        if found is not None:
+            self._ctx.start_record(record, event_id)
+            self._call("label", self.state.agent.on_label, _joined(event_id, label, found))
 
-    def _on_late_truth(self, cause: Cause, event_id: str, label: EarlyLabel) -> None:
-        found: Remembered | None = self.state.memory.label(event_id, label)
-        if found is None:
-            return
-        self._call(cause, "label", self.state.agent.on_label, _joined(event_id, label, found))
+    def _on_waiting_label(self, cause: Cause) -> None:
+        """A label that came before its event descends from the event, whose own record is history."""
+        early = self.state.memory.take_early(cause.event_id)
+        found = None if early is None else self.state.memory.label(cause.event_id, early)
+        if early is not None and found is not None:
+            self._ctx.start_cause(cause)
+            self._call("label", self.state.agent.on_label, _joined(cause.event_id, early, found))
 
     def _on_message_record(self, record: Record, index: int) -> None:
         value = _json_object(record)
@@ -143,16 +146,15 @@ class AgentFold:
             return
         if value.get("to") != self._kind.name:
             return
-        own_id, trace = record.identity()
-        cause = Cause(own_id, own_id, record.topic, record.partition, record.offset, record.key, trace)
-        self._call(cause, "message", self.state.agent.on_message, value["message"])
+        self._ctx.start_record(record)
+        self._call("message", self.state.agent.on_message, value["message"])
 
-    def _call(self, cause: Cause, what: str, method: Callable[[Any, Context], None], what_came: Any) -> None:
-        proposals = self._ctx.start_record(cause)
+    def _call(self, what: str, method: Callable[[Any, Context], None], what_came: Any) -> None:
+        ctx = self._ctx
         started = self._batch.stopwatch()
-        method(what_came, self._ctx)
-        if cause.needs_span:
-            self._out.spans.append(self._span(cause, what, proposals, started))
+        method(what_came, ctx)
+        if ctx.needs_span:
+            self._out.spans.append(self._span(ctx.cause, what, ctx.proposals, started))
 
     def _span(self, cause: Cause, what: str, proposals: list[str], started: int) -> Span:
         parent = parse_traceparent(cause.traceparent)
