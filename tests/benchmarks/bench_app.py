@@ -25,6 +25,7 @@ from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.record import Headers
 from rivergate.runtime import keys
 from rivergate.runtime.app import load_app
+from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.stages import wall_clock
@@ -48,7 +49,7 @@ class BenchApp:
         self._data = DataDir(folder / self.name).make()
         keys.ensure_keys(self._data.keys)
         app = replace(load_app(self._reference), name=self.name)
-        self._start = Bootstrap(app, self._data, bootstrap, ())
+        self._start = Bootstrap(Declaration.of(app), self._data, bootstrap, ())
         self._start.demand_topics()
 
     # --- processes -----------------------------------------------------------------------------------------
