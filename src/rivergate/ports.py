@@ -83,7 +83,11 @@ class Fold(Protocol):
 
 
 class ShardLog(Protocol):
-    """One shard's session on the log, with its transactional producer and its consumer (`read_committed`)."""
+    """One shard's session on the log, with its transactional producer and its consumer (`read_committed`).
+
+    What belongs to a transaction, from `begin` to `commit` or `abort`, may be called by another thread while the
+    shard's own calls `poll`, and nothing but `poll`, until that transaction has ended.
+    """
 
     def open(self) -> None:
         """Fence the previous owner (`init_transactions`). Raises `BrokerUnavailable`."""

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import Micros
@@ -14,7 +15,8 @@ from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, Tr
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Record
 from rivergate.kernel import batch_span
-from rivergate.kernel.commit import Hook, commit, dead_letter, no_hook, prepare
+from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
+from rivergate.kernel.flight import Flight
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.recovery import Progress, recover, silent
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
@@ -25,6 +27,9 @@ from rivergate.ports import Batch, Clock, Fold, LogReader, Outputs, ShardLog
 _LOG = logging.getLogger("rivergate.kernel")
 
 MINUTE_S = 60.0
+
+RUN = 8
+"""Full batches that one step handles, where as many wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,8 @@ class Tools:
 class Transactor:
     """One shard's loop. All methods are called from one thread.
 
-    `open` fences the previous owner and rebuilds the state; `step` does at most one commit; `drain` leaves a
-    snapshot behind. After `Fenced` or `ShardParked` the object is of no further use but to be closed; every
+    `open` fences the previous owner and rebuilds the state; `step` leaves no commit under way; `drain` leaves
+    a snapshot behind. After `Fenced` or `ShardParked` the object is of no further use but to be closed; every
     other failure is handled inside by rebuilding from the log.
     """
 
@@ -82,6 +87,7 @@ class Transactor:
         self._folded_s = 0.0
         self._snapshot_cost_s = 0.0
         self._snapshot_at = time.monotonic()
+        self._flight = Flight(spec.name)
 
     @property
     def fold(self) -> Fold:
@@ -95,7 +101,9 @@ class Transactor:
         self._read_on()
 
     def step(self) -> bool:
-        """Read and commit one batch, fire what is due, or commit what was passed; False where there was nothing to do."""
+        """Read and commit a batch (`RUN`, where full ones wait), fire what is due, or commit what was passed; False where
+        there was nothing to do.
+        """
         passed = self._quiet.due(self.standing) if self._may_snapshot() else []
         if passed:
             self._commit_passed(passed)
@@ -122,18 +130,50 @@ class Transactor:
 
     def close(self) -> None:
         """Give the shard up."""
+        self._flight.close()
         self._log.close()
 
     # --- one batch -----------------------------------------------------------------------------------------
 
     def _handle(self, records: Sequence[Record], clock: Micros) -> None:
+        """A batch, and the full ones that wait behind it: each is folded while the commit before it is in flight.
+
+        No transaction begins before the one before it has ended well. Where it hasn't, what was folded meanwhile is
+        thrown away with the rest of the state, and read again.
+        """
+        try:
+            for left in range(RUN, 0, -1):
+                self._handle_batch(records, clock, more=left > 1)
+                if self._flight.record is None:
+                    return
+                records = self._read_more()
+                if not records:
+                    return
+                clock = max(self._expected().clock, self._tools.clock())
+        except (TransactionAborted, CommitUnknown) as e:
+            self._begin_again(e)
+        finally:
+            self._flight.wait()
+
+    def _read_more(self) -> Sequence[Record]:
+        """A full batch at once, else what has come once the commit in flight has landed: to wait makes fewer commits."""
+        limit = self._limits.batch
+        records = self._log.poll(limit, 0.0)
+        if len(records) < limit:
+            self._land()
+            records = [*records, *self._log.poll(limit - len(records), 0.0)]
+        return records
+
+    def _handle_batch(self, records: Sequence[Record], clock: Micros, *, more: bool) -> None:
+        """Fold a batch and commit it, or leave its commit in flight where there may be `more` to fold."""
         ordered, ranges = in_order(records, self.spec.broadcast)
-        refuse_what_was_read(self.spec, self.standing, ranges)
+        refuse_what_was_read(self.spec, self._expected(), ranges)
         failed: RecordFailed | None = None
         while True:
             try:
-                self._fold_and_commit(ordered, ranges, clock, failed)
+                prepared = self._folded(ordered, ranges, clock, failed)
             except RecordFailed as e:
+                self._land()
                 if e.index < 0:
                     raise self._timer_failed(e) from e
                 _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
@@ -141,18 +181,26 @@ class Transactor:
                 ordered, ranges = in_order(ordered[: e.index + 1], self.spec.broadcast)
                 failed = e
                 continue
-            except (TransactionAborted, CommitUnknown) as e:
-                self._begin_again(e)
+            self._land()
+            if more and failed is None and self._may_overlap(len(records)):
+                self._flight.start(prepared.record, partial(commit, self._log, self.spec, prepared, self._tools.hook))
+                return
+            commit(self._log, self.spec, prepared, self._tools.hook)
+            self._committed(prepared.record)
             if failed is not None:  # the rest of the batch is read again: what came before the failure is committed
                 self._read_on()
                 self._count_rebuild(f"records that fail ({failed.reason})")
             return
 
-    def _fold_and_commit(
+    def _may_overlap(self, records: int) -> bool:
+        """Only where a backlog waits, and nothing is to be done with the state or the spec before the next fold."""
+        return records >= self._limits.batch and self.spec.accept_new_code is None and not self._snapshot_is_due()
+
+    def _folded(
         self, ordered: Sequence[Record], ranges: Sequence[Range], clock: Micros, failed: RecordFailed | None
-    ) -> None:
-        """Fold and commit a batch; its last record is the one that `failed`, if any, and isn't folded."""
-        spec, standing = self.spec, self.standing
+    ) -> Prepared:
+        """Fold a batch; its last record is the one that `failed`, if any, and isn't folded."""
+        spec, standing = self.spec, self._expected()
         out = Outputs(limit_bytes=self._limits.output_bytes)
         started_ns = time.time_ns()
         started = time.perf_counter()
@@ -164,7 +212,7 @@ class Transactor:
             letters.append((ordered[-1], failed.reason))
         outputs = [*out.records, *(dead_letter(spec, r, why) for r, why in letters)] if letters else out.records
         spans = [*out.spans, batch_span.of(spec, standing.seq, ranges, len(ordered), out.spans, letters, started_ns)]
-        prepared = prepare(
+        return prepare(
             spec,
             standing,
             clock=clock,
@@ -173,8 +221,18 @@ class Transactor:
             spans=self._tools.encoder.encode(spans),
             skipped=[r.position for r, _ in letters],
         )
-        commit(self._log, spec, prepared, self._tools.hook)
-        self._committed(prepared.record)
+
+    def _expected(self) -> Standing:
+        """Where the shard stands once what is in flight has landed."""
+        record = self._flight.record
+        return self.standing if record is None else self.standing.after(record, self.standing.journal_offset)
+
+    def _land(self) -> None:
+        """Wait for the commit in flight, if there is one, and take it into account. Raises what it raised."""
+        record = self._flight.land()
+        if record is not None:
+            appended_ms = self._stand_after(record)
+            refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
 
     def _begin_again(self, cause: TransactionAborted | CommitUnknown) -> None:
         """After a commit that failed the state is dirty: rebuild it from the log."""
@@ -275,10 +333,11 @@ class Transactor:
             )
 
     def _snapshot_if_due(self) -> None:
-        if self._folded_s < self._limits.replay_s:
-            return
-        if self._may_snapshot():
+        if self._snapshot_is_due():
             self._take_snapshot()
+
+    def _snapshot_is_due(self) -> bool:
+        return self._folded_s >= self._limits.replay_s and self._may_snapshot()
 
     def _may_snapshot(self) -> bool:
         return (time.monotonic() - self._snapshot_at) * self._limits.snapshot_share >= self._snapshot_cost_s
