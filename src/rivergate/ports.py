@@ -85,8 +85,8 @@ class Fold(Protocol):
 class ShardLog(Protocol):
     """One shard's session on the log, with its transactional producer and its consumer (`read_committed`).
 
-    What belongs to a transaction, from `begin` to `commit` or `abort`, may be called by another thread while the
-    shard's own calls `poll`, and nothing but `poll`, until that transaction has ended.
+    `send_offsets` and `commit` may be called by another thread while the shard's own calls `poll`, and nothing but
+    `poll`, until the transaction has ended.
     """
 
     def open(self) -> None:

@@ -79,10 +79,19 @@ def prepare(
     return Prepared(record, outputs, spans)
 
 
-def commit(log: ShardLog, spec: ShardSpec, prepared: Prepared, hook: Hook = no_hook) -> None:
+Ending = Callable[[Callable[[], None]], None]
+"""Takes the steps of a commit that wait for the broker, now or elsewhere."""
+
+
+def at_once(steps: Callable[[], None]) -> None:
+    """Take them here and now."""
+    steps()
+
+
+def commit(log: ShardLog, spec: ShardSpec, prepared: Prepared, hook: Hook = no_hook, ending: Ending = at_once) -> None:
     """Write a commit: all of it becomes visible at once, or nothing.
 
-    Raises `TransactionAborted` (nothing is visible; rebuild), `CommitUnknown` (recycle the producer and ask the
+    `ending` is given the last steps, which do nothing but wait. Raises `TransactionAborted` (nothing is visible; rebuild), `CommitUnknown` (recycle the producer and ask the
     journal), `Fenced` (somebody else owns the shard; drop it).
     """
     record = prepared.record
@@ -105,15 +114,19 @@ def commit(log: ShardLog, spec: ShardSpec, prepared: Prepared, hook: Hook = no_h
     hook("journal")
     # 4. The commit record: the authority on where the shard stands.
     log.write_journal(record.to_json())
-    hook("offsets")
-    # 5. Input offsets, for tools and for the broker's lag figures; a commit without ranges has none.
-    offsets = {(r.topic, r.partition): r.end for r in record.ranges if r.topic not in spec.broadcast}
-    if offsets:
-        log.send_offsets(offsets, orjson.dumps({"seq": record.seq, "digest": record.digest}).decode())
-    hook("commit")
-    # 6. Commit. Offsets go last: nothing read is ever marked as done before its outputs are there.
-    log.commit()
-    hook("committed")
+
+    def end() -> None:
+        hook("offsets")
+        # 5. Input offsets, for tools and for the broker's lag figures; a commit without ranges has none.
+        offsets = {(r.topic, r.partition): r.end for r in record.ranges if r.topic not in spec.broadcast}
+        if offsets:
+            log.send_offsets(offsets, orjson.dumps({"seq": record.seq, "digest": record.digest}).decode())
+        hook("commit")
+        # 6. Commit. Offsets go last: nothing read is ever marked as done before its outputs are there.
+        log.commit()
+        hook("committed")
+
+    ending(end)
 
 
 def stamp(spec: ShardSpec, record: CommitRecord) -> Callable[[Output, int], Headers]:

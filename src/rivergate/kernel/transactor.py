@@ -183,7 +183,7 @@ class Transactor:
                 continue
             self._land()
             if more and failed is None and self._may_overlap(len(records)):
-                self._flight.start(prepared.record, partial(commit, self._log, self.spec, prepared, self._tools.hook))
+                commit(self._log, self.spec, prepared, self._tools.hook, partial(self._flight.start, prepared.record))
                 return
             commit(self._log, self.spec, prepared, self._tools.hook)
             self._committed(prepared.record)
