@@ -44,6 +44,7 @@ class Context:
         "_published",
         "_random",
         "_record",
+        "_span_ids",
         "_stage",
         "_state",
         "_subject",
@@ -60,6 +61,7 @@ class Context:
         self._record: Record
         self._subject: str | None = None
         self._known_cause: Cause | None = None
+        self._span_ids: tuple[str, str, str] | None = None
         self._prefix = b""
         self._random: Random | None = None
         self._ordinals: dict[str, int] = {}
@@ -206,13 +208,14 @@ class Context:
         """
         self._record = record
         self._subject = subject
-        self._known_cause = None
+        self._known_cause = self._span_ids = None
         if self.proposals:
             self.proposals = []
 
     def start_cause(self, cause: Cause) -> None:
         """For the fold: something else than a record's first handling begins, a timer or a label that waited."""
         self._known_cause = cause
+        self._span_ids = None
         self.proposals = []
 
     @property
@@ -239,13 +242,21 @@ class Context:
         digest = hashlib.sha256(self.cause.event_id.encode()).hexdigest()
         return traceparent(digest[:32], digest[32:48])
 
+    @property
+    def span_ids(self) -> tuple[str, str, str]:
+        """(trace id, span id, parent's span id or nothing) of the span of the present cause: for the fold."""
+        if self._span_ids is None:
+            cause = self.cause
+            parent = parse_traceparent(cause.traceparent)
+            trace_id, parent_id = parent or (trace_id_of(cause.event_id), "")
+            self._span_ids = trace_id, span_id_of(self._stage, cause.event_id), parent_id
+        return self._span_ids
+
     def _spanned(self) -> bytes:
         """Trace context whose parent is the span that the fold makes for this record."""
-        cause = self.cause
-        parent = parse_traceparent(cause.traceparent)
-        trace_id = parent[0] if parent else trace_id_of(cause.event_id)
-        cause.needs_span = True
-        return traceparent(trace_id, span_id_of(self._stage, cause.event_id))
+        trace_id, span_id, _ = self.span_ids
+        self.cause.needs_span = True
+        return traceparent(trace_id, span_id)
 
     def _write(self, topic: str, ce_id: bytes, ce_type: bytes, value: dict[str, Any]) -> None:
         cause = self.cause

@@ -16,7 +16,6 @@ from rivergate.domain import names
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import RecordFailed
 from rivergate.domain.event import Event, Label
-from rivergate.domain.ids import parse_traceparent, span_id_of, trace_id_of
 from rivergate.domain.record import Record
 from rivergate.domain.span import Span
 from rivergate.ports import Batch, Outputs
@@ -154,10 +153,11 @@ class AgentFold:
         started = self._batch.stopwatch()
         method(what_came, ctx)
         if ctx.needs_span:
-            self._out.spans.append(self._span(ctx.cause, what, ctx.proposals, started))
+            self._out.spans.append(self._span(what, started))
 
-    def _span(self, cause: Cause, what: str, proposals: list[str], started: int) -> Span:
-        parent = parse_traceparent(cause.traceparent)
+    def _span(self, what: str, started: int) -> Span:
+        cause, proposals = self._ctx.cause, self._ctx.proposals
+        trace_id, span_id, parent_id = self._ctx.span_ids
         name = self._kind.name
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": "invoke_agent",
@@ -175,9 +175,9 @@ class AgentFold:
             attributes["rivergate.proposal.id"] = proposals[0] if len(proposals) == 1 else proposals
         return Span(
             name=f"invoke_agent {name}",
-            trace_id=parent[0] if parent else trace_id_of(cause.event_id),
-            span_id=span_id_of(self._stage, cause.event_id),
-            parent_id=parent[1] if parent else "",
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_id=parent_id,
             start_ns=started,
             end_ns=self._batch.stopwatch(),
             attributes=attributes,

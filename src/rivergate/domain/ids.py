@@ -51,11 +51,14 @@ def _plain(value: Any) -> Any:
     if kind is float and 1e-3 < abs(value) < 1e15:
         return int(value) if value.is_integer() else value
     if kind is dict:
-        if not all(type(key) is str and key.isascii() for key in value):
-            raise _NotPlain
-        return {key: _plain(x) for key, x in value.items()}
+        made = {}
+        for key, x in value.items():
+            if type(key) is not str or not key.isascii():
+                raise _NotPlain
+            made[key] = x if type(x) is str else _plain(x)
+        return made
     if kind is list:
-        return [_plain(x) for x in value]
+        return [x if type(x) is str else _plain(x) for x in value]
     raise _NotPlain
 
 
