@@ -21,6 +21,7 @@ from rivergate.kernel.transactor import Transactor
 from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.spec import AppRef, ProcessSpec
 from rivergate.runtime.stages import driver_maker
+from rivergate.runtime.turns import take_short_turns
 
 BATCH = 1000
 
@@ -51,6 +52,7 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     driver = driver_maker(spec)(0, silent)
     assert isinstance(driver, Transactor)
     collect_rarely()
+    take_short_turns()
     driver.open()
     first = driver.standing.seq
     first_input = next(iter(job["inputs"]))

@@ -10,6 +10,7 @@ from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import driver_maker
+from rivergate.runtime.turns import take_short_turns
 from rivergate.runtime.worker import Worker
 
 
@@ -17,6 +18,7 @@ def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
     """Follow the assignments and run what is ours; returns after everything has drained."""
     make_driver = driver_maker(spec)
     collect_rarely()
+    take_short_turns()
     wait_for_topics(spec.data.state_file, stop)
     assignments = FollowedAssignments(spec.bootstrap, spec.app.name, spec.security)
     status = KafkaStatus(spec.bootstrap, spec.app.name, spec.security)
