@@ -29,17 +29,20 @@ def poll_records(
 
     `ends` gets where fetching stood at each end of a partition that was reached.
     """
-    records = []
-    for m in fetched(consumer, limit, wait_s):
-        error = m.error()
-        if error is None:
-            records.append(Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers()))
-        elif error.code() == _PARTITION_EOF:
-            if ends is not None:
-                ends[m.topic(), m.partition()] = m.offset()
-        elif error.code() not in _RETRIED_INSIDE:
-            raise translated(KafkaException(error), "reading", bootstrap)
-    return records
+    deadline = time.monotonic() + wait_s
+    while True:
+        records = []
+        for m in fetched(consumer, limit, max(0.0, deadline - time.monotonic())):
+            error = m.error()
+            if error is None:
+                records.append(Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers()))
+            elif error.code() == _PARTITION_EOF:
+                if ends is not None:
+                    ends[m.topic(), m.partition()] = m.offset()
+            elif error.code() not in _RETRIED_INSIDE:
+                raise translated(KafkaException(error), "reading", bootstrap)
+        if records or time.monotonic() >= deadline:  # the end of a partition is nothing to stop waiting for
+            return records
 
 
 def fetched(consumer: Consumer, limit: int, wait_s: float) -> list[Any]:

@@ -13,7 +13,13 @@ from rivergate.domain.record import TopicPartition as Partition
 
 METADATA_S = 15.0
 AGAIN_S = 0.05
-_NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+NEW_TOPIC_S = 2.0
+"""How long a topic may be unknown: one that has just been made is, for a moment."""
+_PATIENCE_S = {
+    KafkaError.NOT_LEADER_FOR_PARTITION: METADATA_S,
+    KafkaError.LEADER_NOT_AVAILABLE: METADATA_S,
+    KafkaError._UNKNOWN_PARTITION: NEW_TOPIC_S,
+}
 
 
 def watermarks_of(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> tuple[int, int]:
@@ -21,12 +27,12 @@ def watermarks_of(consumer: Consumer, topic: str, partition: int, bootstrap: str
 
     Raises `BrokerUnavailable`, `UnknownTopic`.
     """
-    deadline = time.monotonic() + METADATA_S
+    began = time.monotonic()
     while True:
         try:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=METADATA_S)
         except KafkaException as e:
-            if error_of(e).code() in _NO_LEADER_YET and time.monotonic() < deadline:
+            if time.monotonic() - began < _PATIENCE_S.get(error_of(e).code(), 0.0):
                 time.sleep(AGAIN_S)
                 continue
             raise translated(e, f"looking at {topic}/{partition}", bootstrap) from e
