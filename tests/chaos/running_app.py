@@ -1,0 +1,111 @@
+"""The app of one round, as `rivergate up` runs it: a supervisor of its own, and all that this starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.app import PARTITIONS, REFERENCE
+
+from rivergate.runtime.hosts import LocalProcess
+from rivergate.runtime.paths import DataDir
+from rivergate.runtime.running import StageProcess
+from rivergate.runtime.session import RunOptions, Session
+from rivergate.runtime.spec import AppRef
+
+READY_S = 90.0
+LOOK_S = 0.05
+
+
+class RunningApp:
+    """One app on one data directory. One thread. Whoever makes it calls `end`, whatever happens."""
+
+    def __init__(
+        self, name: str, data: Path, bootstrap: str, *, host: str, workers: int, extra: dict[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self.data = DataDir(data)
+        self.bootstrap = bootstrap
+        self.options = RunOptions(
+            app=AppRef(REFERENCE, name, PARTITIONS),
+            data_dir=data,
+            bootstrap=bootstrap,
+            host=host,
+            workers=workers,
+            extra=extra or {},
+        )
+        self._session: Session | None = None
+
+    def start(self) -> None:
+        """Start a supervisor; what it starts comes up by itself."""
+        self.data.make()
+        self.data.state_file.unlink(missing_ok=True)
+        self._session = Session(self.options, self.bootstrap, LocalProcess(self.options.supervisor(self.bootstrap)))
+
+    def wait_until_ready(self) -> None:
+        """Wait until every shard runs. Raises what prevents it."""
+        self._running().wait_until_ready(READY_S)
+
+    def stop(self) -> None:
+        """Drain and end all of it."""
+        self._running().stop()
+
+    def end(self) -> None:
+        """Leave nothing behind: what hasn't ended by itself is killed."""
+        if self._session is not None:
+            pids = [p.pid for p in self.processes if p.alive and p.pid]
+            self._session.stop()
+            for pid in pids:
+                _kill(pid)
+
+    @property
+    def supervisor_pid(self) -> int:
+        """Process id of the supervisor that was started last."""
+        return self._running().supervisor_pid
+
+    @property
+    def processes(self) -> Sequence[StageProcess]:
+        """What the supervisor says that it has started."""
+        found = self._running().running
+        return found.processes if found else ()
+
+    def process_of(self, slot: str, timeout_s: float = READY_S) -> StageProcess:
+        """The slot's live process, waited for. Raises `TimeoutError`."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for process in self.processes:
+                if process.slot == slot and process.alive and process.pid and _lives(process.pid):
+                    return process
+            time.sleep(LOOK_S)
+        raise TimeoutError(f"{slot} of {self.name} runs nowhere after {timeout_s:.0f} s")
+
+    def slots(self, stage: str) -> list[str]:
+        """Names of the places for processes of a stage."""
+        return [p.slot for p in self.processes if p.stage == stage]
+
+    def demand_alive(self) -> None:
+        """Raise what ended the supervisor, if it has ended."""
+        self._running().demand_alive()
+
+    def _running(self) -> Session:
+        if self._session is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._session
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
