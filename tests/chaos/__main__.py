@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import tempfile
 import traceback
@@ -17,7 +18,7 @@ from tests.chaos.plan import RoundPlan, plan_round
 from tests.chaos.playing import Report, Round
 from tests.chaos.summary import summary
 
-HOSTS = ("local", "ray")
+INSIDE = Path(__file__).parent / "inside"
 NAMED = 20
 
 
@@ -43,14 +44,14 @@ def main() -> int:
     logging.getLogger("rivergate").addHandler(logging.NullHandler())
     folder = (asked.keep or Path(tempfile.mkdtemp(prefix="chaos-"))).absolute()
     hosts = asked.hosts.split(",")
-    faults: list[str] = []
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(INSIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
     reports: list[Report] = []
     with Cluster(folder / "broker") as cluster:
         for i in range(asked.rounds):
             plan = plan_round(
                 asked.seed + i,
                 hosts[i % len(hosts)],
-                faults,
+                asked.faults,
                 events=asked.events,
                 rate=asked.rate,
                 strikes=asked.strikes,
@@ -74,11 +75,16 @@ def play(plan: RoundPlan, cluster: Cluster, folder: Path) -> Report:
     if report.found:
         tell(f"round {plan.seed} on {plan.host} FAILED: {len(report.found)} findings; kept in {folder}; again with")
         tell(f"    {plan.command}")
+        for told in report.told:
+            tell(f"    {told}")
         for found in report.found[:NAMED]:
             tell(f"    {found}")
     else:
         played.clear()
-        tell(f"round {plan.seed} on {plan.host} held: {report.actions} actions in {report.seconds:.1f} s")
+        struck = ", ".join(s.fault for s in plan.strikes) or "nothing"
+        tell(
+            f"round {plan.seed} on {plan.host} held against {struck}: {report.actions} actions, {report.seconds:.1f} s"
+        )
     return report
 
 

@@ -1,4 +1,4 @@
-"""The broker of all rounds: Apache Kafka, started by the harness and kept over rounds."""
+"""The broker of all rounds, Apache Kafka started by the harness and kept over rounds, and the proxy before it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from tests.chaos.proxying import ProxyProcess
 from tests.checker.line import Partition
 
 from rivergate.runtime.kafka import LocalKafka
+from rivergate.runtime.kafka.addresses import free_port
+from rivergate.runtime.kafka.settings import Front
 
 ANSWER_S = 30.0
 
@@ -20,14 +23,22 @@ class Cluster:
     """One thread, save `bootstrap`."""
 
     def __init__(self, folder: Path) -> None:
-        self._kafka = LocalKafka(folder)
+        front = free_port()
+        self.proxy = ProxyProcess(free_port(besides=front), front)
+        self._kafka = LocalKafka(folder, front=Front(front, self.proxy.port))
 
     def __enter__(self) -> Self:
-        self._kafka.start()
+        self.proxy.__enter__()
+        try:
+            self._kafka.start()
+        except BaseException:
+            self.proxy.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._kafka.stop()
+        self.proxy.__exit__()
 
     @property
     def bootstrap(self) -> str:
@@ -36,8 +47,8 @@ class Cluster:
 
     @property
     def for_app(self) -> str:
-        """Address that the app is given."""
-        return self._kafka.bootstrap
+        """Address that the app is given: the proxy's."""
+        return f"127.0.0.1:{self.proxy.port}"
 
     def kill(self) -> None:
         """SIGKILL."""

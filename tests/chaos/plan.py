@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.chaos.strikes import chosen
+
 WORKERS = 2
 
 
@@ -27,6 +29,7 @@ class RoundPlan:
 
     seed: int
     host: str
+    faults: str
     events: int
     rate: float
     strikes: Sequence[Strike]
@@ -37,24 +40,28 @@ class RoundPlan:
     @property
     def command(self) -> str:
         """What repeats it."""
-        faults = ",".join(sorted({s.fault for s in self.strikes})) or "none"
-        return f"python -m tests.chaos --rounds 1 --seed {self.seed} --hosts {self.host} --faults {faults}"
+        plant = f" --plant {self.plant}" if self.plant else ""
+        return (
+            f"python -m tests.chaos --rounds 1 --seed {self.seed} --hosts {self.host} --faults {self.faults}"
+            f" --events {self.events} --rate {self.rate:g} --strikes {len(self.strikes)}{plant}"
+        )
 
 
 def plan_round(
-    seed: int, host: str, faults: Sequence[str], *, events: int, rate: float, strikes: int, plant: str = ""
+    seed: int, host: str, faults: str, *, events: int, rate: float, strikes: int, plant: str = ""
 ) -> RoundPlan:
-    """The round of a seed, with faults drawn from these."""
+    """The round of a seed, with faults drawn from those that `faults` names: a family first, then one of it."""
     draw = Random(f"round/{seed}")
     length_s = events / rate
-    times = sorted(draw.uniform(0.08, 0.92) * length_s for _ in range(strikes))
-    chosen = [draw.choice(faults) for _ in times] if faults else []
+    families = chosen(faults)
+    times = sorted(draw.uniform(0.08, 0.9) * length_s for _ in range(strikes if families else 0))
     return RoundPlan(
         seed=seed,
         host=host,
+        faults=faults,
         events=events,
         rate=rate,
-        strikes=tuple(Strike(round(at, 2), fault) for at, fault in zip(times, chosen, strict=False)),
+        strikes=tuple(Strike(round(at, 2), draw.choice(families[draw.choice(list(families))])) for at in times),
         limits={
             "batch": draw.choice((5, 50, 1000)),
             "replay_s": draw.choice((0.02, 0.1, 1.0)),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from tests.chaos.app import PARTITIONS
@@ -18,11 +19,16 @@ from tests.chaos.checks.world import World
 from tests.chaos.cluster import Cluster
 from tests.chaos.feeder import Feeder
 from tests.chaos.findings import Found, Kind
+from tests.chaos.inside.arming import PLANT
+from tests.chaos.inside.orders import folder_of
 from tests.chaos.plan import RoundPlan
 from tests.chaos.progress import Progress
 from tests.chaos.readers import Reader
+from tests.chaos.recovery import recoveries
 from tests.chaos.reviewer import Reviewer
 from tests.chaos.running_app import RunningApp
+from tests.chaos.strikes import ALL as STRIKES
+from tests.chaos.strikes.arena import Arena
 from tests.checker.line import Partition
 from tests.checker.reading import gather
 
@@ -46,7 +52,7 @@ class Report:
     recoveries: list[tuple[str, float]] = field(default_factory=list)
     actions: int = 0
     seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
 
 class Round:
@@ -56,7 +62,8 @@ class Round:
         self.plan = plan
         self.cluster = cluster
         self.folder = folder
-        self.app = RunningApp(
+        self.name = name
+        app = RunningApp(
             name,
             folder / "data",
             cluster.for_app,
@@ -66,17 +73,16 @@ class Round:
         )
         self.progress = Progress(name)
         self.feeder = Feeder(cluster.bootstrap, name, plan.seed, plan.events, plan.rate)
-        self.reviewer = Reviewer(lambda: self.app.data.token_file)
-        self.offsets_deleted: set[tuple[str, Partition]] = set()
+        self.reviewer = Reviewer(lambda: self.arena.app.data.token_file)
+        draw = Random(f"strikes/{plan.seed}")
+        self.arena = Arena(app, cluster, self.progress, draw)
         self.report = Report(plan, name)
 
     def play(self) -> Report:
         """All of it. Raises only what is a fault of the harness or of the machine."""
         began = time.monotonic()
         with ExitStack() as stack:
-            stack.callback(self.app.end)
-            self.app.start()
-            self.app.wait_until_ready()
+            self._start(stack)
             readers = self._read(stack)
             self.reviewer.start()
             stack.callback(self.reviewer.stop)
@@ -85,13 +91,13 @@ class Round:
             self._strike()
             self.feeder.join()
             self._settle(readers)
-            self.app.stop()
+            self.arena.app.stop()
             self.report.found += self._judge(readers)
         self.report.seconds = time.monotonic() - began
         return self.report
 
     def _read(self, stack: ExitStack) -> dict[str, Reader]:
-        partitions = self.cluster.partitions_of(self.app.name)
+        partitions = self.cluster.partitions_of(self.name)
         readers = {}
         for name, settings in READER_SETTINGS.items():
             take = None if readers else self.progress.take
@@ -100,8 +106,24 @@ class Round:
             stack.callback(readers[name].stop)
         return readers
 
+    def _start(self, stack: ExitStack) -> None:
+        app = self.arena.app
+        if self.plan.plant:
+            folder = folder_of(app.data.root)
+            folder.mkdir(parents=True)
+            (folder / PLANT).write_text(self.plan.plant)
+        stack.callback(lambda: [other.end() for other in app.all_of_it])
+        app.start()
+        app.wait_until_ready()
+
     def _strike(self) -> None:
-        pass
+        """Strike as planned; a strike that takes its time delays the next."""
+        began = time.monotonic()
+        for strike in self.plan.strikes:
+            time.sleep(max(0.0, began + strike.at_s - time.monotonic()))
+            self.report.told.append(f"{time.monotonic() - began:5.1f} s {strike.fault}")
+            STRIKES[strike.fault](self.arena, strike.fault)
+            self.report.struck[strike.fault] = self.report.struck.get(strike.fault, 0) + 1
 
     # --- the end -------------------------------------------------------------------------------------------
 
@@ -121,7 +143,7 @@ class Round:
         deadline = time.monotonic() + SETTLE_S
         calm_since: float | None = None
         while time.monotonic() < deadline:
-            self.app.demand_alive()
+            self.arena.app.demand_alive()
             for reader in readers.values():
                 if reader.failed:
                     raise RuntimeError(f"a reader failed: {reader.failed}")
@@ -136,8 +158,8 @@ class Round:
         return False
 
     def _judge(self, readers: dict[str, Reader]) -> Iterator[Found]:
-        operator = keys.load_public(self.app.data.keys, keys.OPERATOR)
-        evidence = gather(self.cluster.bootstrap, self.app.name, settled=True, operator_key=operator)
+        operator = keys.load_public(self.arena.app.data.keys, keys.OPERATOR)
+        evidence = gather(self.cluster.bootstrap, self.arena.app.name, settled=True, operator_key=operator)
         ends: dict[Partition, int] = {}
         for lines in evidence.lines.values():
             ends.update({(x.topic, x.partition): x.offset for x in lines})
@@ -145,7 +167,7 @@ class Round:
             if not reader.catch_up(ends):
                 yield Found(Kind.LOST, "readers", f"{name} never caught up {reader.failed}")
             reader.stop()
-        target = self.app.data.root / "target"
+        target = self.arena.app.data.root / "target"
         world = World(
             evidence=evidence,
             fed=self.feeder.fed,
@@ -153,14 +175,16 @@ class Round:
             meanwhile={name: reader.saw for name, reader in readers.items()},
             deeds=[_entry(path) for path in sorted((target / DEEDS).iterdir()) if not path.name.startswith(".")],
             asked=_entries(target / ASKED),
-            offsets_deleted=frozenset(self.offsets_deleted),
+            offsets_deleted=frozenset(self.arena.offsets_deleted),
         )
         self.report.actions = len(evidence.story.actions)
+        self.report.recoveries = recoveries(self.arena.hits, evidence.journals)
+        yield from (Found(Kind.LOST, "strikes", what) for what in self.arena.problems)
         yield from judge(world)
 
     def clear(self) -> None:
         """Forget a round that held: its topics and its folder."""
-        self.cluster.drop({t for t, _ in self.cluster.partitions_of(self.app.name)})
+        self.cluster.drop({t for t, _ in self.cluster.partitions_of(self.name)})
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tests.chaos.app import PARTITIONS, REFERENCE
 
 from rivergate.runtime.hosts import LocalProcess
@@ -40,12 +41,16 @@ class RunningApp:
             extra=extra or {},
         )
         self._session: Session | None = None
+        self._supervisor: LocalProcess | None = None
+        self._seen: set[int] = set()
+        self._twins: list[RunningApp] = []
 
     def start(self) -> None:
         """Start a supervisor; what it starts comes up by itself."""
         self.data.make()
         self.data.state_file.unlink(missing_ok=True)
-        self._session = Session(self.options, self.bootstrap, LocalProcess(self.options.supervisor(self.bootstrap)))
+        self._supervisor = LocalProcess(self.options.supervisor(self.bootstrap))
+        self._session = Session(self.options, self.bootstrap, self._supervisor)
 
     def wait_until_ready(self) -> None:
         """Wait until every shard runs. Raises what prevents it."""
@@ -58,10 +63,51 @@ class RunningApp:
     def end(self) -> None:
         """Leave nothing behind: what hasn't ended by itself is killed."""
         if self._session is not None:
-            pids = [p.pid for p in self.processes if p.alive and p.pid]
+            self._look()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.supervisor_pid, signal.SIGCONT)
             self._session.stop()
-            for pid in pids:
-                _kill(pid)
+            for pid in self._seen:
+                _kill(pid, str(self.data.root))
+
+    def replace_supervisor(self, number: signal.Signals) -> None:
+        """End the supervisor with this signal and start another on the same data directory."""
+        self._look()
+        os.kill(self.supervisor_pid, number)
+        deadline = time.monotonic() + READY_S
+        while not self.has_ended():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the supervisor of {self.name} runs on {READY_S:.0f} s after {number.name}")
+            time.sleep(LOOK_S)
+        self.start()
+
+    def has_ended(self) -> bool:
+        """Whether the supervisor has ended by itself."""
+        return self._supervisor is None or not self._supervisor.alive()
+
+    def twin(self) -> RunningApp:
+        """The same app as another machine would run it: keys, snapshots and target are shared, views are its own."""
+        number = int(self.data.root.name.partition("-")[2] or 1) + 1
+        data = self.data.root.with_name(f"data-{number}")
+        data.mkdir(mode=0o700)
+        for shared in ("keys", "snapshots", "target", "chaos"):
+            (self.data.root / shared).mkdir(exist_ok=True)
+            (data / shared).symlink_to((self.data.root / shared).resolve())
+        options = self.options
+        made = RunningApp(
+            self.name, data, self.bootstrap, host=options.host, workers=options.workers, extra=options.extra
+        )
+        self._twins.append(made)
+        return made
+
+    @property
+    def all_of_it(self) -> list[RunningApp]:
+        """Itself and its twins, and theirs."""
+        return [self, *(x for twin in self._twins for x in twin.all_of_it)]
+
+    def _look(self) -> None:
+        """Remember what runs now, so that it can be ended even when nobody knows of it any more."""
+        _ = self.processes
 
     @property
     def supervisor_pid(self) -> int:
@@ -72,6 +118,8 @@ class RunningApp:
     def processes(self) -> Sequence[StageProcess]:
         """What the supervisor says that it has started."""
         found = self._running().running
+        if found:
+            self._seen |= {p.pid for p in found.processes if p.pid}
         return found.processes if found else ()
 
     def process_of(self, slot: str, timeout_s: float = READY_S) -> StageProcess:
@@ -106,6 +154,10 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+def _kill(pid: int, data: str) -> None:
+    """Kill what is one of ours still: its command line names the data directory, or it is an actor of Ray's."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        command = " ".join(process.cmdline())
+        if data in command or command.startswith("ray::"):
+            process.kill()

@@ -24,13 +24,18 @@ def offline_run(world: World) -> Iterator[Found]:
 
 
 class OfflineShard:
-    """One shard, folded record by record in the recorded order. The first label of an event binds."""
+    """One shard, folded record by record in the recorded order.
+
+    The first label of an event binds. After a pause both topics wait, so labels may be read before their events: such a
+    label is learnt from right after its event.
+    """
 
     def __init__(self, world: World, shard: int) -> None:
         self._world = world
         self._shard = shard
         self._learner = Learner()
         self._remembered: dict[str, dict[str, float] | None] = {}
+        self._early: dict[str, bool] = {}
         lines = [*world.lines("readings"), *world.evidence.of("labels")]
         self._inputs: dict[Partition, dict[int, Line]] = {}
         for line in lines:
@@ -56,16 +61,22 @@ class OfflineShard:
             case "chaos.reading":
                 self._learner.see(value["key"], value["n"], value["features"])
                 self._remembered[line.event_id] = value["features"]
+                if line.event_id in self._early:
+                    self._learn(line.event_id, self._early.pop(line.event_id))
             case "chaos.closing":
                 yield from self._compare(f"{value['key']}/{value['mark']}", line)
             case "rivergate.label.v1":
                 event_id = str(value["event_id"])
-                features = self._remembered.get(event_id)
-                if event_id not in self._remembered:
-                    yield Found(Kind.REORDERED, "model", f"{line.where}: a label was read before its event {event_id}")
-                if features is not None:
-                    self._learner.learn(features, bool(value["value"]))
-                    self._remembered[event_id] = None
+                if event_id in self._remembered:
+                    self._learn(event_id, bool(value["value"]))
+                else:
+                    self._early.setdefault(event_id, bool(value["value"]))
+
+    def _learn(self, event_id: str, value: bool) -> None:
+        features = self._remembered[event_id]
+        if features is not None:
+            self._learner.learn(features, value)
+            self._remembered[event_id] = None
 
     def _compare(self, name: str, closing: Line) -> Iterator[Found]:
         here = self._learner.digest()
