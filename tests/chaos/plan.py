@@ -23,6 +23,7 @@ class Strike:
 @dataclass(frozen=True)
 class RoundPlan:
     """One round. `limits` are settings of the shards' loops: small batches and frequent snapshots meet more moments.
+    After `silent_s` without a sign of life a worker is replaced.
 
     `plant` names a fault that is planted into the app's processes, which a check then has to find.
     """
@@ -34,6 +35,7 @@ class RoundPlan:
     rate: float
     strikes: Sequence[Strike]
     limits: dict[str, Any]
+    silent_s: float
     workers: int = WORKERS
     plant: str = ""
 
@@ -67,5 +69,6 @@ def plan_round(
             "replay_s": draw.choice((0.02, 0.1, 1.0)),
             "snapshot_share": draw.choice((0.05, 0.5)),
         },
+        silent_s=draw.choice((5.0, 40.0)),
         plant=plant,
     )

@@ -69,7 +69,7 @@ class Round:
             cluster.for_app,
             host=plan.host,
             workers=plan.workers,
-            extra={"limits": plan.limits},
+            extra={"limits": plan.limits, "silent_s": plan.silent_s},
         )
         self.progress = Progress(name)
         self.feeder = Feeder(cluster.bootstrap, name, plan.seed, plan.events, plan.rate)

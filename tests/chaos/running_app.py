@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from tests.chaos.app import PARTITIONS, REFERENCE
 
+from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.hosts import LocalProcess
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.running import StageProcess
@@ -48,6 +49,7 @@ class RunningApp:
     def start(self) -> None:
         """Start a supervisor; what it starts comes up by itself."""
         self.data.make()
+        Declaration.of(self.options.app.load()).write(self.data.declaration_file)
         self.data.state_file.unlink(missing_ok=True)
         self._supervisor = LocalProcess(self.options.supervisor(self.bootstrap))
         self._session = Session(self.options, self.bootstrap, self._supervisor)

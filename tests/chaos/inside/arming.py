@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -16,19 +15,18 @@ def arm(stages: ModuleType) -> None:
     """Wrap what puts drivers together."""
     make_tools, make_driver_maker = stages.tools, stages.driver_maker
 
-    def tools(spec: Any, shard: Any) -> Any:
+    def tools(spec: Any, shard: Any, *more: Any) -> Any:
         orders = Orders(spec.data.root, shard.stage, shard.shard, shard.worker)
-        return replace(make_tools(spec, shard), hook=orders.hook)
+        return replace(make_tools(spec, shard, *more), hook=orders.hook)
 
-    def driver_maker(spec: Any) -> Callable[[int], Any]:
+    def driver_maker(spec: Any) -> Any:
         _abort_on_demand(spec)
         planted = folder_of(spec.data.root) / PLANT
         if planted.exists():
             from tests.chaos.inside.plants import PLANTS
 
             PLANTS[planted.read_text()]()
-        made: Callable[[int], Any] = make_driver_maker(spec)
-        return made
+        return make_driver_maker(spec)
 
     stages.tools = tools  # type: ignore[attr-defined]
     stages.driver_maker = driver_maker  # type: ignore[attr-defined]

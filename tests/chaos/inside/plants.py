@@ -33,6 +33,7 @@ def producer_not_recycled() -> None:
 
     KafkaShardLog.recycle = lambda _: None  # type: ignore[method-assign]
     KafkaShardLog._heard = lambda *_: None  # type: ignore[method-assign]
+    KafkaShardLog._disconnected = lambda _: None  # type: ignore[method-assign]
 
 
 def state_kept_after_abort() -> None:

@@ -1,8 +1,9 @@
 """Zombies: a process stops, somebody else takes its shards over, and it wakes up believing that they are its own.
 
-The supervisor starts again what has died and has no eye for what merely stands still. So it is replaced together with
-the process that stops: its successor starts everything anew, while the stopped process can't hear that its parent is
-gone. `freeze` stops a process for longer than the broker's transaction timeout, with nobody to take over.
+A supervisor kills a worker that has been silent for long, so a zombie is what another machine's supervisor can't kill:
+here the supervisor is replaced together with the process that stops. Its successor starts everything anew, and the
+stopped process can't hear that its parent is gone. `freeze` stops a process for longer than the broker's transaction
+timeout: in some rounds the supervisor has replaced it by then, in others it finds its transaction aborted.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from rivergate.runtime.kafka.home import Home, Identity
 from rivergate.runtime.kafka.launch import Launch, RunningBroker
 from rivergate.runtime.kafka.progress import Progress, unheard
 from rivergate.runtime.kafka.readiness import wake
-from rivergate.runtime.kafka.settle import settle
 from rivergate.runtime.kafka.settings import Front
+from rivergate.runtime.kafka.settle import settle
 from rivergate.runtime.kafka.training import start_options
 
 ORPHAN_PATIENCE_S = 15.0  # a broker whose owner is gone is ending: its tether allows it 5 s
