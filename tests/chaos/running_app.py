@@ -56,7 +56,7 @@ class RunningApp:
 
     def wait_until_ready(self) -> None:
         """Wait until every shard runs. Raises what prevents it."""
-        self._running().wait_until_ready(READY_S)
+        self._running().wait_until_ready(timeout_s=READY_S)
 
     def stop(self) -> None:
         """Drain and end all of it."""

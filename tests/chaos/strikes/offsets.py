@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 from functools import partial
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from tests.chaos.offset_delete import delete_offsets
 from tests.chaos.strikes.arena import SHORT, Arena, Fault
 
 INPUTS = {
@@ -21,14 +20,10 @@ def _delete(short: str, arena: Arena, fault: str) -> None:
     app = arena.app.name
     group = f"{app}.{SHORT[short]}"
     places = [(t, p) for t, p in arena.cluster.partitions_of(app) if t.removeprefix(app) in INPUTS[short]]
-    admin = AdminClient({"bootstrap.servers": arena.cluster.bootstrap, "log_level": 2})
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(t, p) for t, p in places])
-    for answer in admin.delete_consumer_group_offsets([asked]).values():
-        try:
-            answer.result()
-        except KafkaException as e:
-            arena.problems.append(f"{fault}: {e}")
-            return
+    refused = delete_offsets(arena.cluster.bootstrap, group, places)
+    if refused:
+        arena.problems.append(f"{fault}: {refused}")
+        return
     arena.offsets_deleted |= {(group, place) for place in places}
     arena.send(fault, arena.slot_of(SHORT[short]), signal.SIGKILL)
 

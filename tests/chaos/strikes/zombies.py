@@ -24,11 +24,10 @@ FREEZE_S = 11.0
 
 def _zombie(stage: str, arena: Arena, fault: str) -> None:
     pid, worker = _stop(stage, arena)
-    at_ms = now_ms()
+    arena.hit_all(fault, now_ms())
     shards = [shard for shard, owner in arena.progress.owners(stage).items() if owner == worker]
     try:
         arena.app.replace_supervisor(signal.SIGKILL)
-        arena.hit_all(fault, at_ms)
         taken_over = arena.wait_for(
             lambda: all(arena.progress.owners(stage).get(s) != worker for s in shards), TAKE_OVER_S
         )
