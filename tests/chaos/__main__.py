@@ -14,11 +14,11 @@ from pathlib import Path
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.findings import Found, Kind
+from tests.chaos.inside import FOLDER
 from tests.chaos.plan import RoundPlan, plan_round
 from tests.chaos.playing import Report, Round
 from tests.chaos.summary import summary
 
-INSIDE = Path(__file__).parent / "inside"
 NAMED = 20
 
 
@@ -44,7 +44,7 @@ def main() -> int:
     logging.getLogger("rivergate").addHandler(logging.NullHandler())
     folder = (asked.keep or Path(tempfile.mkdtemp(prefix="chaos-"))).absolute()
     hosts = asked.hosts.split(",")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(INSIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
     reports: list[Report] = []
     with Cluster(folder / "broker") as cluster:
         for i in range(asked.rounds):
@@ -80,7 +80,8 @@ def play(plan: RoundPlan, cluster: Cluster, folder: Path) -> Report:
         for found in report.found[:NAMED]:
             tell(f"    {found}")
     else:
-        played.clear()
+        if not plan.plant:
+            played.clear()
         struck = ", ".join(s.fault for s in plan.strikes) or "nothing"
         tell(
             f"round {plan.seed} on {plan.host} held against {struck}: {report.actions} actions, {report.seconds:.1f} s"

@@ -10,6 +10,8 @@ from typing import Any
 from tests.chaos.strikes import chosen
 
 WORKERS = 2
+SETTLE_S = 60.0
+PLANTED_SETTLE_S = 12.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class RoundPlan:
     silent_s: float
     workers: int = WORKERS
     plant: str = ""
+
+    @property
+    def settle_s(self) -> float:
+        """How long the round may take to come to rest; with a planted fault it may never."""
+        return PLANTED_SETTLE_S if self.plant else SETTLE_S
 
     @property
     def command(self) -> str:

@@ -34,7 +34,6 @@ from tests.checker.reading import gather
 
 from rivergate.runtime import keys
 
-SETTLE_S = 60.0
 CALM_S = 0.3
 LOOK_S = 0.05
 READER_SETTINGS = {"first": {}, "second": {"fetch.message.max.bytes": 4_000, "queued.min.messages": 100}}
@@ -110,7 +109,7 @@ class Round:
         app = self.arena.app
         if self.plan.plant:
             folder = folder_of(app.data.root)
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / PLANT).write_text(self.plan.plant)
         stack.callback(lambda: [other.end() for other in app.all_of_it])
         app.start()
@@ -137,10 +136,10 @@ class Round:
         if not settled:
             left = self.progress.outstanding() or {"closings without an answer": 1}
             said = ", ".join(f"{n} {what}" for what, n in left.items())
-            self.report.found.append(Found(Kind.LOST, "settling", f"after {SETTLE_S:.0f} s there are {said}"))
+            self.report.found.append(Found(Kind.LOST, "settling", f"after {self.plan.settle_s:.0f} s there are {said}"))
 
     def _wait_until_calm(self, readers: dict[str, Reader], *, answers: bool) -> bool:
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + self.plan.settle_s
         calm_since: float | None = None
         while time.monotonic() < deadline:
             self.arena.app.demand_alive()

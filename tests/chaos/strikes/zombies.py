@@ -22,8 +22,8 @@ TAKEN_S = 4.0
 FREEZE_S = 11.0
 
 
-def _zombie(stage: str, arena: Arena, fault: str) -> None:
-    pid, worker = _stop(stage, arena)
+def _zombie(stage: str, step: str, arena: Arena, fault: str) -> None:
+    pid, worker = _stop(stage, step, arena)
     arena.hit_all(fault, now_ms())
     shards = [shard for shard, owner in arena.progress.owners(stage).items() if owner == worker]
     try:
@@ -40,16 +40,16 @@ def _zombie(stage: str, arena: Arena, fault: str) -> None:
 
 
 def _freeze(stage: str, arena: Arena, fault: str) -> None:
-    pid, _ = _stop(stage, arena)
+    pid, _ = _stop(stage, "", arena)
     time.sleep(FREEZE_S)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
 
 
-def _stop(stage: str, arena: Arena) -> tuple[int, str]:
-    """Stop a process of the stage: between two steps of a commit, or wherever it is."""
-    if arena.draw.random() < 0.7:
-        step = arena.draw.choice(orders.STEPS)
+def _stop(stage: str, step: str, arena: Arena) -> tuple[int, str]:
+    """Stop a process of the stage: at a step of a commit, or wherever it is; without a step, one is drawn."""
+    if step or arena.draw.random() < 0.7:
+        step = step or arena.draw.choice(orders.STEPS)
         orders.give(arena.app.data.root, stage, orders.Order(orders.STOP, step))
         if arena.wait_for(lambda: orders.taken(arena.app.data.root, stage) is not None, TAKEN_S):
             found = orders.taken(arena.app.data.root, stage)
@@ -61,6 +61,8 @@ def _stop(stage: str, arena: Arena) -> tuple[int, str]:
     return process.pid, process.incarnation
 
 
-FAULTS: dict[str, Fault] = {f"zombie-{short}": partial(_zombie, stage) for short, stage in SHORT.items()} | {
-    f"freeze-{short}": partial(_freeze, stage) for short, stage in SHORT.items()
-}
+FAULTS: dict[str, Fault] = (
+    {f"zombie-{short}": partial(_zombie, stage, "") for short, stage in SHORT.items()}
+    | {f"zombie-{short}-begin": partial(_zombie, stage, "begin") for short, stage in SHORT.items()}
+    | {f"freeze-{short}": partial(_freeze, stage) for short, stage in SHORT.items()}
+)
