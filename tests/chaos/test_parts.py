@@ -88,7 +88,7 @@ def tiny_world() -> World:
         "clock": "",
         "code": "",
         "digest": "",
-        "previous": "",
+        "previous": "0" * 64,
         "worker": "a",
         "ranges": [[f"{APP}-readings", 0, 0, EVENTS + 1]],
         "broadcast": [],
@@ -119,6 +119,7 @@ def with_lines(topic: str, lines: Sequence[Line]) -> World:
 def test_the_tiny_world_holds() -> None:
     """Inputs, order and readers have nothing against it; its other three shards said nothing."""
     world = tiny_world()
+    assert world.evidence.journals.problems == []
     assert [*inputs.all_of_it(world), *inputs.order(world), *readers.same(world), *effects.ledger(world)] == []
     assert [f.what for f in model.offline_run(world)] == [f"shard {n} never said what it had learnt" for n in (1, 2, 3)]
 
