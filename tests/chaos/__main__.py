@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -46,18 +47,19 @@ def main() -> int:
     hosts = asked.hosts.split(",")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
     reports: list[Report] = []
-    with Cluster(folder / "broker") as cluster:
-        for i in range(asked.rounds):
-            plan = plan_round(
-                asked.seed + i,
-                hosts[i % len(hosts)],
-                asked.faults,
-                events=asked.events,
-                rate=asked.rate,
-                strikes=asked.strikes,
-                plant=asked.plant,
-            )
-            reports.append(play(plan, cluster, folder))
+    with contextlib.suppress(KeyboardInterrupt):  # what has been played until then is told
+        with Cluster(folder / "broker") as cluster:
+            for i in range(asked.rounds):
+                plan = plan_round(
+                    asked.seed + i,
+                    hosts[i % len(hosts)],
+                    asked.faults,
+                    events=asked.events,
+                    rate=asked.rate,
+                    strikes=asked.strikes,
+                    plant=asked.plant,
+                )
+                reports.append(play(plan, cluster, folder))
     print(json.dumps(summary(reports)))  # noqa: T201 - the answer
     return 1 if any(r.found for r in reports) else 0
 
