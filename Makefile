@@ -15,10 +15,10 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers bench format install clean
+.PHONY: help demo test check lint types layers bench chaos chaos-planted format install clean
 
 help: ## show what make can do here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## watch agents learn, propose, be judged and act on real telemetry (Ctrl-C ends it)
 	@$(BIN)/rivergate demo shuttle
@@ -40,6 +40,16 @@ layers: $(STAMP)
 
 bench: $(STAMP) ## measure ours beside a bare exactly-once loop; writes benchmarks/results.json
 	@$(BIN)/python -m tests.benchmarks
+
+ROUNDS ?= 12
+SEED ?= 1
+HOSTS ?= local
+
+chaos: $(STAMP) ## strike a running app in ROUNDS rounds from SEED on and judge it from its topics
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --hosts $(HOSTS) $(CHAOS)
+
+chaos-planted: $(STAMP) ## plant faults into the kernel and see that the checks of chaos find each
+	$(BIN)/python -m pytest tests/chaos/planted.py
 
 format: $(STAMP) ## let ruff format the code and mend what it can
 	$(BIN)/ruff check --fix .

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from rivergate.runtime.kafka import LocalKafka
 
-ORDER = ["unit", "architecture", "conformance", "replay", "integration", "acceptance", "benchmarks"]
+ORDER = ["unit", "architecture", "conformance", "replay", "integration", "acceptance", "chaos", "benchmarks"]
 """Folders of tests, quick ones first, so that a mistake shows early."""
 
 ROOT = Path(__file__).parent

@@ -69,7 +69,7 @@ class TopicsReader:
                 if m.error() is not None:
                     left.discard(_ended(m))
                 else:
-                    found[str(m.topic())].append(_line(m))
+                    found[str(m.topic())].append(line_of(m))
         self._consumer.unassign()
         for lines in found.values():
             lines.sort(key=lambda x: (x.partition, x.offset))
@@ -124,7 +124,8 @@ def _ended(message: Message) -> Partition:
     return str(message.topic()), int(message.partition() or 0)
 
 
-def _line(m: Message) -> Line:
+def line_of(m: Message) -> Line:
+    """A record as the checker keeps it."""
     kind, at = m.timestamp()
     headers = {str(k): v if isinstance(v, bytes) else b"" for k, v in list(m.headers() or [])}
     return Line(

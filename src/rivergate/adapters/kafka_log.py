@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -19,10 +20,29 @@ from rivergate.domain.record import BY_KEY, Headers, Record
 from rivergate.domain.record import TopicPartition as Partition
 from rivergate.kernel.shard import ShardSpec
 
+_BROKEN = {"FAIL", "REQTMOUT"}
+"""How librdkafka marks its lines on connections that ended and on requests without an answer."""
 COMMIT_S = 10.0
 METADATA_S = 15.0
 OFFSETS_S = 5.0
 HANGS_S = OFFSETS_S + 2.0  # librdkafka 2.16 ignores the timeout of a call whose coordinator went away (issue 5456)
+
+
+class Eavesdropper:
+    """A client's logger, which hears of broken connections: librdkafka tells nobody else of one that it mends itself.
+
+    It writes the same line about one of them for half a minute only once, so the first has to end the session.
+    """
+
+    def __init__(self, disconnected: Callable[[], None]) -> None:
+        self._disconnected = disconnected
+
+    def log(self, level: int, line: str, *parts: str) -> None:
+        """Pass warnings and worse on to our log; `parts` are the line's mark, the client's name, and the text."""
+        if parts and parts[0] in _BROKEN:
+            self._disconnected()
+        if level >= logging.WARNING:
+            kafka_settings.LOG.log(level, line, *parts)
 
 
 class KafkaShardLog:
@@ -47,6 +67,7 @@ class KafkaShardLog:
     def open(self) -> None:
         """Fence the previous owner."""
         settings = kafka_settings.transactional(self._bootstrap, self._spec.transactional_id, self._security)
+        settings |= {"logger": Eavesdropper(self._disconnected), "log_level": 6}
         producer = fencing_producer(settings, self._journal_topic, f"taking over {self._spec.name}", self._heard)
         producer.poll(0)
         self._lost = False  # what was heard while it took over is history
@@ -55,6 +76,9 @@ class KafkaShardLog:
     def _heard(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._lost = True
+
+    def _disconnected(self) -> None:
+        self._lost = True
 
     def recycle(self) -> None:
         """Destroy the producer and fence anew; what it had in flight is aborted by the broker."""
@@ -128,14 +152,16 @@ class KafkaShardLog:
     def begin(self) -> None:
         """Begin the transaction.
 
-        Raises `CommitUnknown` after the broker was away: a producer that lost it may wait for ever for a coordinator
-        that it remembers (librdkafka issue 5511), so a new one takes its place.
+        Raises `CommitUnknown` after a connection broke or the broker was away, for two reasons to let a new producer take
+        this one's place. librdkafka asks again over another connection, and what it had asked first may still reach the
+        broker and end or rewind this transaction (it lacks KIP-890's second part): a new session's epoch bars it. And
+        a producer that lost the broker may wait for ever for a coordinator that it remembers (librdkafka issue 5511).
         """
         self._appended = (-1, 0)
         producer = self._live()
         producer.poll(0)
         if self._lost:
-            raise CommitUnknown("the broker was away, so the session begins anew")
+            raise CommitUnknown("a connection to the broker broke, so the session begins anew")
         try:
             producer.begin_transaction()
         except KafkaException as e:

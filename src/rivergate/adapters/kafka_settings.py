@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-_LOG = logging.getLogger("rivergate.kafka")
+LOG = logging.getLogger("rivergate.kafka")
 
 BATCH_BYTES = 1_000_000
 """How far producers fill a batch, before compression. The broker holds a topic's limit against whole batches, so no
@@ -36,11 +36,11 @@ class OncePerSecond(logging.Filter):
 
 def common(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What every client has. librdkafka's own lines go to our log, never onto a user's terminal."""
-    if not _LOG.handlers:
-        _LOG.addHandler(logging.NullHandler())  # without any handler, Python itself writes warnings to stderr
-    if not _LOG.filters:
-        _LOG.addFilter(OncePerSecond())
-    return {"bootstrap.servers": bootstrap, "logger": _LOG, "log_level": 4} | RECONNECT | dict(security or {})
+    if not LOG.handlers:
+        LOG.addHandler(logging.NullHandler())  # without any handler, Python itself writes warnings to stderr
+    if not LOG.filters:
+        LOG.addFilter(OncePerSecond())
+    return {"bootstrap.servers": bootstrap, "logger": LOG, "log_level": 4} | RECONNECT | dict(security or {})
 
 
 def consumer(bootstrap: str, group: str, security: Mapping[str, str] | None = None) -> dict[str, Any]:

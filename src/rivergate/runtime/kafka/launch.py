@@ -16,7 +16,7 @@ from rivergate.runtime.kafka.errors import BrokerSilent
 from rivergate.runtime.kafka.home import Home
 from rivergate.runtime.kafka.process import TetheredProcess, scrubbed_environment
 from rivergate.runtime.kafka.readiness import is_serving
-from rivergate.runtime.kafka.settings import java_options, log4j_properties, server_properties
+from rivergate.runtime.kafka.settings import Front, java_options, log4j_properties, server_properties
 
 FORMAT_TIMEOUT_S = 120.0
 
@@ -30,11 +30,13 @@ class Launch:
     port: int
     heap_mb: int
     start_options: tuple[str, ...] = ()
+    front: Front | None = None
 
     def prepare(self, cluster_id: str) -> None:
         """Write the settings, and give a new log its identity. The folder must be held."""
         root = self.home.root
-        (root / "server.properties").write_text(server_properties(self.port, free_port(besides=self.port)), "utf-8")
+        settings = server_properties(self.port, free_port(besides=self.port), self.front)
+        (root / "server.properties").write_text(settings, "utf-8")
         (root / "log4j2.properties").write_text(log4j_properties(), "utf-8")
         self.home.clear_temporary()
         if not self.home.formatted():

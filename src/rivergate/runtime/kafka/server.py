@@ -16,6 +16,7 @@ from rivergate.runtime.kafka.home import Home, Identity
 from rivergate.runtime.kafka.launch import Launch, RunningBroker
 from rivergate.runtime.kafka.progress import Progress, unheard
 from rivergate.runtime.kafka.readiness import wake
+from rivergate.runtime.kafka.settings import Front
 from rivergate.runtime.kafka.settle import settle
 from rivergate.runtime.kafka.training import start_options
 
@@ -30,15 +31,19 @@ class LocalKafka:
     """One Apache Kafka process on 127.0.0.1 with its data in `{data_dir}/kafka`.
 
     It ends with us, whatever ends us. What was written survives its restart and its SIGKILL. `bootstrap` stays the same
-    over restarts: a port of None takes the one remembered in the data directory if it is free, else chooses one.
+    over restarts: a port of None takes the one remembered in the data directory if it is free, else chooses one. `front`
+    is a second way in, for clients that come through a proxy.
     Not thread-safe: one owner starts and stops it.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None, *, heap_mb: int = 512) -> None:
+    def __init__(
+        self, data_dir: Path, port: int | None = None, *, heap_mb: int = 512, front: Front | None = None
+    ) -> None:
         self._home = Home(Path(data_dir).absolute())
         self._asked_port = port
         self._port: int | None = port
         self._heap_mb = heap_mb
+        self._front = front
         self._broker: RunningBroker | None = None
 
     def start(
@@ -67,7 +72,7 @@ class LocalKafka:
             distribution = ensure_distribution(tell)
             options = start_options(distribution, tell)
             # 4. nothing of a killed broker stands in the way of the next
-            launch = Launch(distribution, self._home, port, self._heap_mb, options)
+            launch = Launch(distribution, self._home, port, self._heap_mb, options, self._front)
             if self._home.ended_uncleanly():
                 tell("settling what a killed broker has left", None)
                 settle(launch, holding.descriptor)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 _SERVER = """\
 # Written anew at each start.
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{front_listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{front_advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FRONT:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs=log
@@ -76,9 +79,24 @@ rootLogger.appenderRef.file.ref = file
 """
 
 
-def server_properties(port: int, controller_port: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A second way in, for clients that come through a proxy: the broker listens on `port` and tells whoever comes there
+    that it is at `advertised`, the proxy's port.
+    """
+
+    port: int
+    advertised: int
+
+
+def server_properties(port: int, controller_port: int, front: Front | None = None) -> str:
     """Kafka's settings: one node, loopback only, the log in `log` below the working directory."""
-    return _SERVER.format(port=port, controller_port=controller_port)
+    return _SERVER.format(
+        port=port,
+        controller_port=controller_port,
+        front_listener=f",FRONT://127.0.0.1:{front.port}" if front else "",
+        front_advertised=f",FRONT://127.0.0.1:{front.advertised}" if front else "",
+    )
 
 
 def controller_properties(controller_port: int) -> str:

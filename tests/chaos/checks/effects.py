@@ -1,0 +1,57 @@
+"""Effects, by the target's own ledger: each action once, as it was allowed, and never before its intent was written."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.chaos.checks.world import World
+from tests.chaos.findings import Found, Kind
+
+EFFECTS = "effects"
+
+
+def ledger(world: World) -> Iterator[Found]:
+    """Every deed has its action and every action that ended `done` its deed; nothing was done to an event twice."""
+    story = world.evidence.story
+    done = {i for i, x in story.final.items() if x.get("status") == "done"}
+    deeds = {str(d["proposal_id"]): d for d in world.deeds}
+    about: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for pid, deed in deeds.items():
+        about[deed["event_id"], deed["kind"]].append(pid)
+        action = story.actions.get(pid)
+        if action is None:
+            yield Found(Kind.UNEXPLAINED, EFFECTS, f"{deed['kind']} {pid} was done without an action")
+        elif json.dumps(action.get("arguments"), sort_keys=True) != json.dumps(deed["arguments"], sort_keys=True):
+            yield Found(Kind.UNEXPLAINED, EFFECTS, f"{pid} was done with other arguments than were allowed")
+    for (event_id, kind), pids in about.items():
+        for pid in pids[1:]:
+            yield Found(Kind.EFFECTS_DOUBLED, EFFECTS, f"{kind} about {event_id} was done as {pids[0]} and as {pid}")
+    for pid in sorted(done - deeds.keys()):
+        yield Found(Kind.LOST, EFFECTS, f"{pid} is said to be done and isn't in the ledger")
+    yield from _before_its_intent(world)
+
+
+def _before_its_intent(world: World) -> Iterator[Found]:
+    """No deed is asked for before the commit that holds an intent for it was in the journal.
+
+    The journal's append times and the ledger's are of one machine's clock. The commit marker comes after the append,
+    so this is lenient by the length of a commit.
+    """
+    appended = {(c.name): c.line.appended_ms for chain in world.evidence.journals.chains.values() for c in chain}
+    first: dict[str, int] = {}
+    for pid, intents in world.evidence.story.intents.items():
+        times = [at for x in intents if (at := appended.get(x.commit)) is not None]
+        if times:
+            first[pid] = min(times)
+    asked: dict[str, Mapping[str, Any]] = {}
+    for entry in world.asked:
+        asked.setdefault(str(entry["proposal_id"]), entry)
+    for pid, entry in asked.items():
+        if pid not in first:
+            yield Found(Kind.UNEXPLAINED, EFFECTS, f"{pid} was asked for without an intent")
+        elif entry["at_ms"] < first[pid]:
+            early = first[pid] - entry["at_ms"]
+            yield Found(Kind.UNEXPLAINED, EFFECTS, f"{pid} was asked for {early} ms before its intent was written")

@@ -1,0 +1,165 @@
+"""A proxy before the broker that reads the header of every request and can strike single ones by their API key.
+
+It runs as a process of its own, `python -m tests.chaos.proxy PORT BROKER_PORT`: rules come as JSON lines on its standard
+input, and whatever a rule struck is told as a JSON line on its standard output. It ends when its input does.
+
+A Kafka request is a length (4 bytes), API key (2), version (2), correlation id (4), and the rest; the answer is a
+length, the correlation id, and the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from dataclasses import dataclass
+
+END_TXN, ADD_OFFSETS, TXN_OFFSETS = 26, 25, 28
+DELAY, CUT, MUTE, HOLD = "delay", "cut", "mute", "hold"
+
+
+@dataclass
+class Rule:
+    """Strikes the next `count` requests with this key whose bytes contain `about`.
+
+    `delay` keeps the request, and all behind it, for a while. `cut` loses it and closes the connection. `mute` passes it
+    on and loses the answer with the connection. `hold` closes the client's connection and gives the request to the
+    broker later, when the client may have long asked again over another one.
+    """
+
+    name: str
+    do: str
+    key: int
+    about: str
+    seconds: float = 0.0
+    count: int = 1
+
+    def fits(self, request: bytes) -> bool:
+        """Whether this request is struck."""
+        return (
+            self.count > 0 and int.from_bytes(request[:2], signed=True) == self.key and self.about.encode() in request
+        )
+
+
+class Proxy:
+    """All connections of one port."""
+
+    def __init__(self, broker_port: int) -> None:
+        self._broker_port = broker_port
+        self.rules: list[Rule] = []
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client's connection, until either side ends it."""
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._broker_port)
+        except OSError:
+            writer.close()
+            return
+        connection = Connection(self, reader, writer, up_reader, up_writer)
+        await connection.run()
+
+    def struck(self, request: bytes) -> Rule | None:
+        """The rule that this request falls under, if any; it is told."""
+        for rule in self.rules:
+            if rule.fits(request):
+                rule.count -= 1
+                print(json.dumps({"struck": rule.name, "left": rule.count}), flush=True)  # noqa: T201 - the answer
+                return rule
+        return None
+
+    def later(self, work: asyncio.Task[None]) -> None:
+        """Keep hold of a task until it is done."""
+        self._late.add(work)
+        work.add_done_callback(self._late.discard)
+
+
+class Connection:
+    """A client's connection and ours to the broker."""
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        up_reader: asyncio.StreamReader,
+        up_writer: asyncio.StreamWriter,
+    ) -> None:
+        self._proxy = proxy
+        self._reader, self._writer = reader, writer
+        self._up_reader, self._up_writer = up_reader, up_writer
+        self._muted = b""
+        self._held = False
+
+    async def run(self) -> None:
+        """Both directions, until one ends."""
+        directions = {asyncio.create_task(self._requests()), asyncio.create_task(self._answers())}
+        _, left = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        self._writer.close()
+        if not self._held:
+            self._up_writer.close()
+
+    async def _requests(self) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                request = await frame(self._reader)
+                rule = self._proxy.struck(request)
+                if rule is not None and rule.do == HOLD:
+                    self._held = True
+                    self._proxy.later(asyncio.create_task(self._send_late(request, rule.seconds)))
+                    return
+                if rule is not None and rule.do == CUT:
+                    return
+                if rule is not None and rule.do == DELAY:
+                    await asyncio.sleep(rule.seconds)
+                if rule is not None and rule.do == MUTE:
+                    self._muted = request[4:8]
+                await self._send(request)
+
+    async def _answers(self) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                answer = await frame(self._up_reader)
+                if self._muted and answer[:4] == self._muted:
+                    return
+                self._writer.write(len(answer).to_bytes(4) + answer)
+                await self._writer.drain()
+
+    async def _send(self, request: bytes) -> None:
+        self._up_writer.write(len(request).to_bytes(4) + request)
+        await self._up_writer.drain()
+
+    async def _send_late(self, request: bytes, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await self._send(request)
+            while await frame(self._up_reader):  # answers of what was under way before, and at last its own
+                pass
+        self._up_writer.close()
+
+
+async def frame(reader: asyncio.StreamReader) -> bytes:
+    """The next request or answer, without its length."""
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
+
+
+async def main(port: int, broker_port: int) -> None:
+    """Serve until standard input ends."""
+    proxy = Proxy(broker_port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port, limit=2**22)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)  # noqa: T201 - the answer
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        told = json.loads(line)
+        proxy.rules = [r for r in proxy.rules if r.count > 0 and r.name != told.get("withdraw")]
+        if "rule" in told:
+            proxy.rules.append(Rule(**told["rule"]))
+    server.close()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
