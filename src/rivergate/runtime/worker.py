@@ -195,7 +195,7 @@ class Worker:
         return False
 
     def _start(self, shard: int, attempt: int) -> None:
-        progress = RecoveryReports(lambda how_far, share: self._tell(shard, "starting", how_far, share))
+        progress = RecoveryReports(lambda how_far, share: self._tell_recovery(shard, how_far, share))
         thread = ShardThread(
             f"{self._stage}/{shard}",
             lambda: self._make_driver(shard, progress),
@@ -203,6 +203,11 @@ class Worker:
         )
         self._threads[shard, attempt] = thread
         thread.start()
+
+    def _tell_recovery(self, shard: int, how_far: str, share: float) -> None:
+        """At a start; a running shard that rebuilds its state after a failed commit goes on running."""
+        if self.reports[shard].state == "starting":
+            self._tell(shard, "starting", how_far, share)
 
     def _tell(self, shard: int, state: str, reason: str, share: float | None = None) -> None:
         _LOG.info("%s/%d: %s %s", self._stage, shard, state, reason)

@@ -86,6 +86,8 @@ class Running:
         self.reports = Reports()
         self.stop = threading.Event()
         self.recovers = False
+        self.rebuilds = False
+        self.rebuilt = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, assignments: Given, *steps: Callable[[], None]) -> None:
@@ -95,7 +97,13 @@ class Running:
         def make(_: int, progress: Progress) -> Driver:
             if self.recovers:
                 progress(1, 2)
-            return Driver(left.pop(0) if len(left) > 1 else left[0], self.stop)
+            step = left.pop(0) if len(left) > 1 else left[0]
+
+            def rebuild() -> None:
+                progress(1, 2)
+                self.rebuilt.set()
+
+            return Driver(rebuild if self.rebuilds else step, self.stop)
 
         worker = Worker("agent-x", "w", assignments, make, self.reports)
         self._thread = threading.Thread(target=worker.run, args=(self.stop,), daemon=True)
@@ -208,3 +216,12 @@ def test_a_recovering_shard_is_starting_until_it_runs(running: Running) -> None:
     assert running.reports.wait_for(lambda reports: bool(reports) and reports[-1].state == "running")
     shares = [(r.state, r.share) for r in running.reports.all]
     assert shares == [("starting", None), ("starting", 0.5), ("running", None)]
+
+
+def test_a_running_shard_that_rebuilds_its_state_goes_on_running(running: Running) -> None:
+    """After a failed commit nobody would say that it runs again."""
+    running.rebuilds = True
+    running.start(Given({0: 0}), idle)
+    assert running.reports.wait_for(lambda reports: bool(reports) and reports[-1].state == "running")
+    assert running.rebuilt.wait(WAIT_S)
+    assert running.reports.states() == ["starting", "running"]
