@@ -10,8 +10,12 @@ from tests.chaos.findings import Kind
 from tests.chaos.playing import Report
 
 
+KILLED_STAGES = ("kill-agent", "kill-gate", "kill-effects")
+"""Kills that strike shards; a broker or a supervisor comes back on other terms."""
+
+
 def summary(reports: Sequence[Report]) -> dict[str, Any]:
-    """Counts of all rounds. The recovery figures are of killed processes; `recovery_by_fault` has the rest."""
+    """Counts of all rounds. The recovery figures are of killed stages; `recovery_by_fault` has the rest."""
     found = Counter(f.kind for r in reports for f in r.found)
     faults: Counter[str] = Counter()
     recoveries: dict[str, list[float]] = defaultdict(list)
@@ -19,7 +23,7 @@ def summary(reports: Sequence[Report]) -> dict[str, Any]:
         faults.update(report.struck)
         for fault, took_s in report.recoveries:
             recoveries[fault].append(took_s)
-    kills = sorted(s for fault, times in recoveries.items() if fault.startswith("kill-") for s in times)
+    kills = sorted(s for fault in KILLED_STAGES for s in recoveries.get(fault, ()))
     return {
         "rounds": len(reports),
         "seeds": [r.plan.seed for r in reports],

@@ -91,8 +91,8 @@ def at_once(steps: Callable[[], None]) -> None:
 def commit(log: ShardLog, spec: ShardSpec, prepared: Prepared, hook: Hook = no_hook, ending: Ending = at_once) -> None:
     """Write a commit: all of it becomes visible at once, or nothing.
 
-    `ending` is given the last steps, which do nothing but wait. Raises `TransactionAborted` (nothing is visible; rebuild), `CommitUnknown` (recycle the producer and ask the
-    journal), `Fenced` (somebody else owns the shard; drop it).
+    `ending` is given the last steps, which do nothing but wait. Raises `TransactionAborted` (nothing is visible; rebuild),
+    `CommitUnknown` (recycle the producer and ask the journal), `Fenced` (somebody else owns the shard; drop it).
     """
     record = prepared.record
     hook("begin")

@@ -163,8 +163,10 @@ class Worker:
                 _LOG.warning("assignments can't be read, so what is ours stays ours: %s", e.what)
             if time.monotonic() - reported > REPORT_S:
                 reported = time.monotonic()
+                mine = {shard for shard, _ in self._threads}
                 for report in self.reports.values():
-                    self._report(report)
+                    if report.shard in mine:  # of the others, somebody else is telling by now
+                        self._report(report)
             stop.wait(FOLLOW_S)
         leaving = [*self._threads.values(), *(thread for thread, _ in self._leaving.values())]
         for thread in leaving:

@@ -225,3 +225,13 @@ def test_a_running_shard_that_rebuilds_its_state_goes_on_running(running: Runnin
     assert running.reports.wait_for(lambda reports: bool(reports) and reports[-1].state == "running")
     assert running.rebuilt.wait(WAIT_S)
     assert running.reports.states() == ["starting", "running"]
+
+
+def test_a_shard_that_was_given_up_is_reported_no_more(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next owner's reports would alternate with ours."""
+    monkeypatch.setattr(module, "REPORT_S", 0.0)
+    running.start(Given({0: 0, 1: 0}, {0: 0, 1: 0}, {1: 0}), idle)
+    assert running.reports.wait_for(lambda reports: any(r.shard == 0 and r.state == "stopped" for r in reports))
+    told = len(running.reports.all)
+    assert running.reports.wait_for(lambda reports: sum(r.shard == 1 for r in reports[told:]) > 20)
+    assert [r.state for r in running.reports.all[told:] if r.shard == 0] == []
