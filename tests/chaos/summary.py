@@ -9,7 +9,6 @@ from typing import Any
 from tests.chaos.findings import Kind
 from tests.chaos.playing import Report
 
-
 KILLED_STAGES = ("kill-agent", "kill-gate", "kill-effects")
 """Kills that strike shards; a broker or a supervisor comes back on other terms."""
 
