@@ -132,7 +132,7 @@ def write(found: list[Row], runs: dict[str, dict[str, list[rows.Figures]]], seco
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="alternating runs of each (default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="alternating runs of each (default 5)")
     parser.add_argument(
         "--only", action="append", choices=[m.name for m in MEASURES], help="these alone; nothing is written"
     )

@@ -15,8 +15,8 @@ from tests.benchmarks.world import LESSONS, PROPOSING, READINGS
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
 
-PASSED = 60_000
-LEARNT = 30_000
+PASSED = 200_000
+LEARNT = 100_000
 RATE = 1_000
 WARM_UP = 1_500
 TIMED = 5_000
