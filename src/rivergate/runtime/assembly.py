@@ -8,7 +8,7 @@ import threading
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime import keys
-from rivergate.runtime.declaration import Declaration
+from rivergate.runtime.declaration import Declaration, wait_for_declaration
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host, LocalHost
 from rivergate.runtime.lock import data_lock
@@ -23,8 +23,10 @@ _LOG = logging.getLogger("rivergate.runtime")
 
 def run_supervisor(spec: ProcessSpec, stop: threading.Event) -> None:
     """The supervisor's process: topics, keys, control, then everything else until `stop`."""
-    supervisor, bootstrap = assemble(spec)
-    supervisor.run(bootstrap, stop)
+    wait_for_declaration(spec.data.declaration_file, stop)
+    if not stop.is_set():
+        supervisor, bootstrap = assemble(spec)
+        supervisor.run(bootstrap, stop)
 
 
 def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from rivergate.domain import names
 from rivergate.domain.errors import ConfigError
 from rivergate.runtime.app import App
+
+LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,9 @@ class Declaration:
                 where=str(path),
                 remedy="start it with `rivergate run` or `rivergate up`, which write it",
             ) from e
+
+
+def wait_for_declaration(path: Path, stop: threading.Event) -> None:
+    """Wait until whoever starts the app has loaded it and written what it declares, or until `stop`."""
+    while not path.exists() and not stop.is_set():
+        stop.wait(LOOK_S)

@@ -35,6 +35,11 @@ class Slot:
         """Whether it waits for the shards of another one of its stage."""
         return not self.shards and not self.is_service
 
+    @property
+    def comes_last(self) -> bool:
+        """Whether nobody waits for it at a start: spares, and what copies the log's spans elsewhere."""
+        return self.is_spare or self.role in (AUDIT, OTLP)
+
 
 def plan(
     app: Declaration, workers: int, *, spares: int = 0, otlp: bool = False, only: Iterable[str] = ()

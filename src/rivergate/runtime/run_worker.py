@@ -17,7 +17,7 @@ from rivergate.runtime.worker import Worker
 def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
     """Follow the assignments and run what is ours; returns after everything has drained."""
     make_driver = driver_maker(spec)
-    collect_rarely()
+    collect_rarely()  # once more: now the app is imported too
     take_short_turns()
     wait_for_topics(spec.data.state_file, stop)
     assignments = FollowedAssignments(spec.bootstrap, spec.app.name, spec.security)

@@ -157,10 +157,10 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
     """Start a broker if none is given, the supervisor and everything else; ready when it yields; ended afterwards."""
     data = DataDir(options.data_dir).make()
     demand_unlocked(data.lock_file)
-    Declaration.of(options.app.load()).write(data.declaration_file)
     if options.review_port and (not options.stages or REVIEW in options.stages):
         demand(options.review_port)
-    data.state_file.unlink(missing_ok=True)
+    for stale in (data.state_file, data.declaration_file):
+        stale.unlink(missing_ok=True)
     take_ending(data, SUPERVISOR)
     kafka = None if options.bootstrap else LocalKafka(data.root)
     session: Session | None = None
@@ -169,10 +169,15 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
         nonlocal session
         session = session or Session(options, bootstrap, LocalProcess(options.supervisor(bootstrap)))
 
+    def declare() -> None:
+        Declaration.of(options.app.load()).write(data.declaration_file)
+
     try:
         if kafka is None:
             start(options.bootstrap or "")
+            declare()  # the supervisor imports meanwhile
         else:
+            declare()  # before anything is downloaded for an app that can't be loaded
             kafka.start(tell, launched=start)  # everything else imports while Java warms up
         assert session is not None  # noqa: S101 - one of the two has made it
         tell("starting agents, gate, effects, review and audit", None)

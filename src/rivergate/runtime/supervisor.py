@@ -26,6 +26,8 @@ _LOG = logging.getLogger("rivergate.runtime")
 TICK_S = 0.1
 RETRY_S = 1.0
 WATCH_S = 0.5
+LAST_S = 5.0
+"""How long shards get the processors to themselves while they come up; then the rest starts beside them."""
 
 
 @dataclass(slots=True)
@@ -63,7 +65,8 @@ class Supervisor:
         self._base = base
         self._slots = slots
         self._crew = Crew(base, host_of, self._took)
-        self._spares = [s for s in slots if s.is_spare]
+        self._last = [s for s in slots if s.comes_last]
+        self._last_at = float("inf")
         self._assignments = assignments
         self._state = state
         self._broker_starts = bool(base.options.get("broker_starts"))
@@ -79,7 +82,7 @@ class Supervisor:
         try:
             if not self._broker_starts:
                 bootstrap.demand_broker()
-            self._crew.start(s for s in self._slots if not s.is_spare)  # they import while we see to the topics
+            self._crew.start(s for s in self._slots if not s.comes_last)  # they import while we see to the topics
             self._say_what_runs()
             if self._broker_starts:
                 bootstrap.wait_for_broker(stop)
@@ -93,6 +96,7 @@ class Supervisor:
             bootstrap.demand_control(stop, self._crew.revive)
             _LOG.info("the policy is in force")
             self._assign(*{s.stage for s in self._slots if s.shards and s.stage != "gate"})
+            self._last_at = time.monotonic() + LAST_S
             while not stop.is_set():
                 self._tick(bootstrap)
                 stop.wait(TICK_S)
@@ -118,9 +122,11 @@ class Supervisor:
             self._end_hung_workers(bootstrap)
 
     def _see_whether_ready(self, bootstrap: Bootstrap) -> None:
-        if bootstrap.is_ready():
-            spares, self._spares = self._spares, []  # they come last: nobody waits for them
-            self._crew.start(spares)
+        ready = bootstrap.is_ready()
+        if ready or time.monotonic() >= self._last_at:
+            last, self._last = self._last, []
+            self._crew.start(last)
+        if ready:
             self._say_what_runs(ready=True)
 
     def _look_at_shards(self, bootstrap: Bootstrap) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.event import Event, Proposal
 from rivergate.runtime import commands
 from rivergate.runtime.app import App, load_app
-from rivergate.runtime.declaration import Declaration
+from rivergate.runtime.declaration import Declaration, wait_for_declaration
 from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.plan import plan
@@ -65,6 +66,14 @@ def test_each_stage_with_a_journal_has_its_spares() -> None:
     assert not any(s.is_spare for s in plan(Declaration.of(make_app()), 2))
 
 
+def test_what_nobody_waits_for_comes_last() -> None:
+    """At a start the processors belong to shards and to the review page."""
+    slots = plan(Declaration.of(make_app()), 1, spares=1, otlp=True)
+    assert {s.stage for s in slots if s.comes_last and not s.is_spare} == {"audit", "otlp"}
+    assert all(s.comes_last for s in slots if s.is_spare)
+    assert not any(s.comes_last for s in slots if s.shards)
+
+
 def test_a_plan_can_be_narrowed_to_some_stages() -> None:
     """For a container a stage."""
     assert [s.stage for s in plan(Declaration.of(make_app()), 1, only=["gate"])] == ["gate"]
@@ -79,6 +88,18 @@ def test_a_declaration_survives_writing_and_reading(tmp_path: Path) -> None:
     assert declared.uses == ("pings",)
     with pytest.raises(ConfigError, match="declares can't be read"):
         Declaration.read(tmp_path / "nowhere.json")
+
+
+def test_a_supervisor_waits_for_the_declaration(tmp_path: Path) -> None:
+    """It is started before the app is loaded; told to stop, it waits no longer."""
+    path, stop = tmp_path / "declared.json", threading.Event()
+    writer = threading.Timer(0.1, lambda: Declaration.of(make_app()).write(path))
+    writer.start()
+    wait_for_declaration(path, stop)
+    assert Declaration.read(path).name == make_app().name
+    writer.join()
+    stop.set()
+    wait_for_declaration(tmp_path / "nowhere.json", stop)
 
 
 def test_an_app_says_what_is_wrong_with_it() -> None:
