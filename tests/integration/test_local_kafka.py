@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from rivergate.domain.errors import RivergateError
@@ -79,23 +82,55 @@ def test_what_was_committed_survives_a_sigkill_and_a_restart(own: LocalKafka) ->
     assert read(address, "kept0", 1000) == values
 
 
-def test_a_killed_broker_is_settled_and_a_stopped_one_needs_it_not(own: LocalKafka) -> None:
-    """Its registration is seen to end, so that the next broker begins without it."""
+@pytest.mark.parametrize("end", [LocalKafka.stop, LocalKafka.kill])
+def test_a_log_that_has_served_is_settled_before_the_next_broker(own: LocalKafka, end: Callable[[Any], None]) -> None:
+    """The old registration is seen to end, so that the next broker begins without it."""
     told: list[str] = []
 
     def tell(doing: str, _share: float | None) -> None:
         told.append(doing)
 
     own.start(tell)
-    own.stop()
-    own.start(tell)
     assert not any("settling" in t for t in told)
-    own.kill()
+    end(own)
     own.start(tell)
     assert any("settling" in t for t in told)
     log = own.log_file.read_text()
     assert "Fencing broker 1 " in log.rpartition("Kafka version: ")[0]
     assert "DUPLICATE_BROKER_REGISTRATION" not in log
+
+
+def test_a_broker_that_is_stopped_under_load_loses_no_marker(own: LocalKafka) -> None:
+    """Its transaction coordinator never finds a partition without a leader, whose markers it would skip."""
+    own.start()
+    topics, stop = [f"busy{n}" for n in range(6)], threading.Event()
+    for topic in topics:
+        write_in_a_transaction(own.bootstrap, topic, [b"first"])
+
+    def commit(number: int) -> None:
+        with contextlib.suppress(KafkaException):  # the broker goes, as it should
+            producer = Producer({"bootstrap.servers": own.bootstrap, "transactional.id": f"busy-{number}"})
+            producer.init_transactions(20)
+            while not stop.is_set():
+                producer.begin_transaction()
+                for topic in topics:
+                    producer.produce(topic, b"more")
+                producer.commit_transaction(5)
+                commits.append(number)
+
+    for _ in range(3):
+        commits: list[int] = []
+        stop.clear()
+        writers = [threading.Thread(target=commit, args=(n,)) for n in range(8)]
+        for writer in writers:
+            writer.start()
+        assert until(lambda: len(commits) > 100)  # noqa: B023 - looked at in this round
+        own.stop()
+        stop.set()
+        own.start()
+        for writer in writers:
+            writer.join()
+    assert "Couldn't find leader endpoint" not in own.log_file.read_text()
 
 
 def test_another_start_on_the_directory_finds_port_and_cluster(own: LocalKafka, tmp_path: Path) -> None:

@@ -85,16 +85,15 @@ class Home:
         draft.write_text(json.dumps(asdict(identity)) + "\n", encoding="utf-8")
         draft.replace(self.root / "identity.json")
 
-    def ended_uncleanly(self) -> bool:
-        """Whether a broker ran on the log and was killed: it leaves a note when it ends in good order."""
-        log = self.root / "log"
-        return (log / "__cluster_metadata-0").exists() and not (log / ".kafka_cleanshutdown").exists()
+    def has_served(self) -> bool:
+        """Whether a broker ran on the log before."""
+        return (self.root / "log" / "__cluster_metadata-0").exists()
 
     def formatted(self) -> bool:
         """Whether the log has been given its identity; raises ConfigError where it lost it."""
         if self.meta.exists():
             return True
-        if (self.root / "log" / "__cluster_metadata-0").exists():
+        if self.has_served():
             raise ConfigError(
                 "the broker's log holds data, and the file that says whose it is has gone",
                 where=str(self.meta),

@@ -71,10 +71,10 @@ class LocalKafka:
             # 3. Apache Kafka is here, to the byte
             distribution = ensure_distribution(tell)
             options = start_options(distribution, tell)
-            # 4. nothing of a killed broker stands in the way of the next
+            # 4. nothing of the broker before stands in the way of the next
             launch = Launch(distribution, self._home, port, self._heap_mb, options, self._front)
-            if self._home.ended_uncleanly():
-                tell("settling what a killed broker has left", None)
+            if self._home.has_served():
+                tell("settling what the broker before has left", None)
                 settle(launch, holding.descriptor)
             # 5. the log has its identity, the broker runs and answers
             self._home.remember(Identity(identity.cluster_id, port))

@@ -1,10 +1,13 @@
-"""After a broker that was killed: its registration is ended before the next one starts.
+"""Before a broker starts on a log that has served already: the registration of the broker before is ended.
 
 A node that is broker and controller at once finds itself registered when it comes back, as leader of everything, until the
-controller in it has seen the killed broker's session end. A transaction whose markers were still to be written is lost
-in that time: its coordinator takes partitions without a leader for deleted ones, skips the markers, and `read_committed`
+controller in it has seen the old broker's session end. A transaction whose markers were still to be written is lost in
+that time: its coordinator takes partitions without a leader for deleted ones, skips the markers, and `read_committed`
 readers wait for them for ever. So the controller alone runs first, with short sessions, until it has ended the old one;
 that takes a second, and the broker itself needn't wait for it any more.
+
+It makes no difference whether the broker was killed or told to end: one that takes leave of its controller while it still
+serves loses markers in the same way, so ours just ends (`controlled.shutdown.enable` in settings.py).
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ FENCING_S = 5.0
 
 
 def settle(launch: Launch, keep_open: int) -> bool:
-    """Run the controller until the killed broker's registration has ended; whether it was seen to end.
+    """Run the controller until the old broker's registration has ended; whether it was seen to end.
 
     The folder must be held. Whatever goes wrong here is said by the broker's own start, which follows.
     """
