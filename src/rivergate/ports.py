@@ -216,8 +216,8 @@ class Blobs(Protocol):
     def put(self, name: str, content: bytes) -> None:
         """Store durably and atomically; storing equal content again is fine."""
 
-    def get(self, name: str) -> bytes:
-        """The bytes. Raises `KeyError` where there are none."""
+    def get(self, name: str, limit: int | None = None) -> bytes:
+        """The bytes, or the first `limit` of them. Raises `KeyError` where there are none."""
 
     def names(self, prefix: str) -> list[str]:
         """Names below a prefix, sorted."""

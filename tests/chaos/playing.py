@@ -142,7 +142,7 @@ class Round:
         deadline = time.monotonic() + self.plan.settle_s
         calm_since: float | None = None
         while time.monotonic() < deadline:
-            self.arena.app.demand_alive()
+            self.arena.app.keep_up()
             for reader in readers.values():
                 if reader.failed:
                     raise RuntimeError(f"a reader failed: {reader.failed}")

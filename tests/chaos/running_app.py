@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from tests.chaos.app import PARTITIONS, REFERENCE
 
+from rivergate.domain.errors import BrokerUnavailable
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.hosts import LocalProcess
 from rivergate.runtime.paths import DataDir
@@ -138,9 +139,12 @@ class RunningApp:
         """Names of the places for processes of a stage."""
         return [p.slot for p in self.processes if p.stage == stage]
 
-    def demand_alive(self) -> None:
-        """Raise what ended the supervisor, if it has ended."""
-        self._running().demand_alive()
+    def keep_up(self) -> None:
+        """Raise what ended the supervisor, if it has ended; where it found no broker, start it again, as systemd would."""
+        try:
+            self._running().demand_alive()
+        except BrokerUnavailable:
+            self.start()
 
     def _running(self) -> Session:
         if self._session is None:

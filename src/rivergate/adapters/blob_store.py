@@ -41,10 +41,10 @@ class FsspecBlobs:
         finally:
             os.close(folder)
 
-    def get(self, name: str) -> bytes:
-        """The bytes. Raises `KeyError`."""
+    def get(self, name: str, limit: int | None = None) -> bytes:
+        """The bytes, or the first `limit` of them. Raises `KeyError`."""
         try:
-            found: bytes = self._fs.cat_file(f"{self._root}/{name}")
+            found: bytes = self._fs.cat_file(f"{self._root}/{name}", start=0, end=limit)
         except FileNotFoundError as e:
             raise KeyError(name) from e
         return found

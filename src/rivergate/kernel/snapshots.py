@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,16 @@ from rivergate.domain.errors import SnapshotCorrupt
 from rivergate.domain.journal import SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.domain.signing import SigningKey, VerifyingKey, verify_bytes
+from rivergate.kernel.keeping import KEEPING, Keeping, Kept
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import Blobs
 
 _MAGIC = b"RGSNAP1\n"
 _SIGNATURE_BYTES = 64
+LOOK_EVERY: Micros = 600_000_000
+"""How often the broker is asked what its retention has removed, by the shard's clock."""
+HEAD_BYTES = 256 * 1024
+"""As much of a snapshot is read to learn when it was taken; what it says of itself takes 50 bytes a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +40,35 @@ class Snapshot:
 class SnapshotStore:
     """Snapshots of one shard in a blob store. Used by the shard's thread."""
 
-    def __init__(self, blobs: Blobs, spec: ShardSpec, key: SigningKey | VerifyingKey, *, keep: int = 10) -> None:
+    def __init__(
+        self, blobs: Blobs, spec: ShardSpec, key: SigningKey | VerifyingKey, *, keeping: Keeping = KEEPING
+    ) -> None:
         self._blobs = blobs
         self._spec = spec
         self._key = key
-        self._keep = keep
+        self._keeping = keeping
+        self._known: dict[SnapshotRef, Kept] = {}
+        self._lowest: Mapping[TopicPartition, int] = {}
+        self._lowest_at: Micros | None = None
 
-    def put(self, snapshot: Snapshot) -> SnapshotRef:
-        """Store durably; only then may a commit record name it."""
+    def put(self, snapshot: Snapshot, lowest: Callable[[], Mapping[TopicPartition, int]] = dict) -> SnapshotRef:
+        """Store durably; only then may a commit record name it. Then delete what needn't be kept any more.
+
+        `lowest` tells the first offset that each input still holds; it is asked now and then.
+        """
         content = self._encode(snapshot)
         digest = hashlib.sha256(content).hexdigest()
-        seq = snapshot.standing.seq - 1
-        self._blobs.put(self._name(seq, digest), content)
-        stored = [(ref.seq <= seq, self._name(ref.seq, ref.digest)) for ref in self._stored()]
-        for _, name in sorted(stored)[: -self._keep]:  # first what is ahead of the journal: it is of another log
-            self._blobs.delete(name)
-        return SnapshotRef(digest, seq)
+        standing = snapshot.standing
+        ref = SnapshotRef(digest, standing.seq - 1)
+        self._blobs.put(self._name(ref.seq, digest), content)
+        stored = [self._kept(r) for r in self._stored()]
+        if len(stored) > self._keeping.newest:
+            if self._lowest_at is None or standing.clock - self._lowest_at >= LOOK_EVERY:
+                self._lowest, self._lowest_at = lowest(), standing.clock
+            for old in self._keeping.superfluous(stored, ref.seq, self._lowest):
+                self._blobs.delete(self._name(old.seq, old.digest))
+                del self._known[old]
+        return ref
 
     def get(self, ref: SnapshotRef) -> Snapshot:
         """The snapshot that a commit record names. Raises `SnapshotCorrupt` if it is missing or doesn't hold."""
@@ -69,6 +88,17 @@ class SnapshotStore:
     def older_than(self, seq: int) -> list[SnapshotRef]:
         """Stored snapshots before `seq`, newest first."""
         return [r for r in reversed(self._stored()) if r.seq < seq]
+
+    def _kept(self, ref: SnapshotRef) -> Kept:
+        """What a stored snapshot says of itself; it is read once. One that says nothing is the oldest of all."""
+        if ref not in self._known:
+            try:
+                content = self._blobs.get(self._name(ref.seq, ref.digest), HEAD_BYTES)
+                head = _head(content)[0]
+                self._known[ref] = Kept(ref, head["clock"], {(t, p): o for t, p, o in head["positions"]})
+            except (KeyError, ValueError, struct.error):
+                self._known[ref] = Kept(ref, 0, {})
+        return self._known[ref]
 
     def _stored(self) -> list[SnapshotRef]:
         refs = []
@@ -104,15 +134,21 @@ class SnapshotStore:
         body, signature = content[:-_SIGNATURE_BYTES], content[-_SIGNATURE_BYTES:]
         if not body.startswith(_MAGIC) or not verify_bytes(self._key.public, body, signature):
             raise SnapshotCorrupt("isn't signed by this app's snapshot key", where=name, remedy=_REMEDY)
-        size = struct.unpack_from(">I", body, len(_MAGIC))[0]
-        start = len(_MAGIC) + 4
-        head: dict[str, Any] = orjson.loads(body[start : start + size])
+        head, start = _head(body)
         if (head["app"], head["stage"], head["shard"]) != (self._spec.app, self._spec.stage, self._spec.shard):
             raise SnapshotCorrupt(f"is of {head['app']}/{head['stage']}/{head['shard']}", where=name, remedy=_REMEDY)
         positions: dict[TopicPartition, int] = {(t, p): o for t, p, o in head["positions"]}
         clock: Micros = head["clock"]
         standing = Standing(head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"])
-        return Snapshot(standing, head["code"], head["versions"], body[start + size :])
+        return Snapshot(standing, head["code"], head["versions"], body[start:])
+
+
+def _head(content: bytes) -> tuple[dict[str, Any], int]:
+    """What a snapshot says of itself, and where its state begins. Raises ValueError or struct.error where it's none."""
+    start = len(_MAGIC) + 4
+    size = struct.unpack_from(">I", content, len(_MAGIC))[0]
+    head: dict[str, Any] = orjson.loads(content[start : start + size])
+    return head, start + size
 
 
 _REMEDY = "the shard goes on from an older snapshot or from the log; restore the snapshot store from its backup"

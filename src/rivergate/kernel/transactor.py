@@ -13,7 +13,7 @@ from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
-from rivergate.domain.record import Record
+from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
 from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
 from rivergate.kernel.flight import Flight
@@ -279,7 +279,7 @@ class Transactor:
             spans=tools.encoder.encode(out.spans) if out.spans else (),
         )
         after = standing.after(prepared.record, standing.journal_offset)
-        ref = tools.snapshots.put(Snapshot(after, spec.code, tools.versions, self._fold.dump()))
+        ref = tools.snapshots.put(Snapshot(after, spec.code, tools.versions, self._fold.dump()), self._lowest)
         self._snapshot_taken(started)
         record = replace(prepared.record, snapshot=ref)
         commit(self._log, spec, replace(prepared, record=record), tools.hook)
@@ -345,9 +345,12 @@ class Transactor:
     def _take_snapshot(self) -> None:
         started = time.monotonic()
         snapshot = Snapshot(self.standing, self.spec.code, self._tools.versions, self._fold.dump())
-        self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot))
+        self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot, self._lowest))
         self._snapshot_is_named = False
         self._snapshot_taken(started)
+
+    def _lowest(self) -> dict[TopicPartition, int]:
+        return {tp: self._log.watermarks(tp)[0] for tp in self.spec.inputs}
 
     def _snapshot_taken(self, started: float) -> None:
         self._snapshot_at = time.monotonic()

@@ -165,11 +165,11 @@ class RecordingBlobs:
         """Keep it in the recording alone."""
         self._kept[name] = content
 
-    def get(self, name: str) -> bytes:
-        """The bytes. Raises `KeyError`."""
+    def get(self, name: str, limit: int | None = None) -> bytes:
+        """The bytes, or the first `limit` of them. Raises `KeyError`."""
         if self._source is not None:
             self._kept[name] = self._source.get(name)
-        return self._kept[name]
+        return self._kept[name][:limit]
 
     def names(self, prefix: str) -> list[str]:
         """Names below a prefix, sorted."""

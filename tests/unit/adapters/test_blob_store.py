@@ -23,3 +23,13 @@ def test_what_was_put_is_on_disk_with_its_name(tmp_path: Path, monkeypatch: pyte
     blobs.put("a/b/1", b"content")
     assert synced == [False, True]
     assert (blobs.get("a/b/1"), blobs.names("a/")) == (b"content", ["a/b/1"])
+
+
+def test_a_beginning_can_be_read_alone(tmp_path: Path) -> None:
+    """A snapshot's head tells when it was taken; its state may be large."""
+    blobs = FsspecBlobs(str(tmp_path))
+    blobs.put("a/b", b"0123456789")
+    assert blobs.get("a/b", 4) == b"0123"
+    assert blobs.get("a/b", 400) == b"0123456789"
+    with pytest.raises(KeyError):
+        blobs.get("a/c", 4)

@@ -6,6 +6,7 @@ from tests.unit.kernel.transactor_world import Blobs
 from rivergate.domain.errors import SnapshotCorrupt
 from rivergate.domain.journal import SnapshotRef
 from rivergate.domain.signing import SigningKey
+from rivergate.kernel.keeping import HOUR, Keeping
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
 
@@ -15,9 +16,9 @@ def spec(shard: int = 0) -> ShardSpec:
     return ShardSpec("app", "agent-w", shard, (("t", shard),), "code", "w")
 
 
-def snapshot(seq: int, state: bytes = b"state") -> Snapshot:
-    """A snapshot taken before commit `seq`."""
-    standing = Standing(seq=seq, epoch=1, clock=5, digest="d" * 64, positions={("t", 0): 9}, journal_offset=3)
+def snapshot(seq: int, state: bytes = b"state", clock: int = 5, at: int = 9) -> Snapshot:
+    """A snapshot taken before commit `seq`, with the input read up to `at`."""
+    standing = Standing(seq=seq, epoch=1, clock=clock, digest="d" * 64, positions={("t", 0): at}, journal_offset=3)
     return Snapshot(standing, "code", {"river": "1"}, state)
 
 
@@ -64,7 +65,7 @@ def test_another_shards_snapshot_is_refused() -> None:
 def test_a_missing_snapshot_is_said_and_older_ones_are_found() -> None:
     """Newest first; no more than the ones that are kept."""
     blobs = Blobs()
-    store = SnapshotStore(blobs, spec(), SigningKey.generate(), keep=3)
+    store = SnapshotStore(blobs, spec(), SigningKey.generate(), keeping=Keeping(3, 0, 0))
     refs = [store.put(snapshot(seq)) for seq in (2, 4, 6, 8)]
     assert store.older_than(7) == [refs[2], refs[1]]
     with pytest.raises(SnapshotCorrupt, match="missing"):
@@ -75,9 +76,53 @@ def test_a_missing_snapshot_is_said_and_older_ones_are_found() -> None:
 
 def test_snapshots_of_another_log_give_way() -> None:
     """A broker that was made anew begins at 0 again, and its snapshots mustn't be the first to go."""
-    store = SnapshotStore(Blobs(), spec(), SigningKey.generate(), keep=3)
+    store = SnapshotStore(Blobs(), spec(), SigningKey.generate(), keeping=Keeping(3, 0, 0))
     for seq in (101, 102, 103):
         store.put(snapshot(seq))
     young = [store.put(snapshot(seq)) for seq in (1, 2, 3)]
     assert [store.get(ref).standing.seq for ref in young] == [1, 2, 3]
     assert store.older_than(1000) == young[::-1]
+
+
+def test_the_newest_are_kept_and_one_of_each_hour_and_day() -> None:
+    """Three weeks of a snapshot every ten minutes: the store of a second process thins them in the same way."""
+    blobs, key, keeping = Blobs(), SigningKey.generate(), Keeping(newest=4, hours=6, days=5)
+    store = SnapshotStore(blobs, spec(), key, keeping=keeping)
+    for n in range(21 * 24 * 6):
+        if n % 500 == 0:
+            store = SnapshotStore(blobs, spec(), key, keeping=keeping)
+        store.put(snapshot(n + 1, clock=n * HOUR // 6))
+    last = 21 * 24 * 6 - 1
+    ends_of_hours = {last - 6 * h for h in range(6)}
+    ends_of_days = {last - 6 * 24 * d for d in range(5)}
+    assert {ref.seq for ref in store.stored()} == {last, last - 1, last - 2, last - 3} | ends_of_hours | ends_of_days
+    assert all(store.get(ref).state == b"state" for ref in store.stored())
+
+
+def test_a_snapshot_whose_inputs_are_gone_is_not_kept() -> None:
+    """Nothing can be replayed from it; the newest is kept all the same, since a quiet shard needs no more."""
+    store = SnapshotStore(Blobs(), spec(), SigningKey.generate(), keeping=Keeping(newest=3))
+    low = {("t", 0): 0}
+    for n in range(6):
+        store.put(snapshot(n + 1, clock=n * HOUR, at=10 * n), lambda: low)
+    assert [ref.seq for ref in store.stored()] == [0, 1, 2, 3, 4, 5]
+    low = {("t", 0): 35}
+    store.put(snapshot(7, clock=6 * HOUR, at=60), lambda: low)
+    assert [ref.seq for ref in store.stored()] == [4, 5, 6]
+    low = {("t", 0): 1000}
+    store.put(snapshot(8, clock=7 * HOUR, at=70), lambda: low)
+    assert [ref.seq for ref in store.stored()] == [7]
+
+
+def test_retention_is_asked_about_now_and_then() -> None:
+    """Not at every snapshot: that costs a question a partition."""
+    store = SnapshotStore(Blobs(), spec(), SigningKey.generate(), keeping=Keeping(newest=1))
+    asked: list[int] = []
+
+    def lowest() -> dict[tuple[str, int], int]:
+        asked.append(1)
+        return {}
+
+    for n in range(100):
+        store.put(snapshot(n + 1, clock=n * HOUR // 60), lowest)
+    assert len(asked) == 10

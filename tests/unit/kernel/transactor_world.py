@@ -72,9 +72,9 @@ class Blobs:
         """Keep."""
         self.kept[name] = content
 
-    def get(self, name: str) -> bytes:
-        """The bytes. Raises `KeyError`."""
-        return self.kept[name]
+    def get(self, name: str, limit: int | None = None) -> bytes:
+        """The bytes, or the first `limit` of them. Raises `KeyError`."""
+        return self.kept[name][:limit]
 
     def names(self, prefix: str) -> list[str]:
         """Sorted."""
