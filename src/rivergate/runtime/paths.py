@@ -83,6 +83,11 @@ class DataDir:
         return self.root / "running.json"
 
     @property
+    def live(self) -> Path:
+        """How the shards that run now can be asked what they know, a file each (0600)."""
+        return self.root / "live"
+
+    @property
     def declaration_file(self) -> Path:
         """What the app declares, written by whoever starts the supervisor."""
         return self.root / "declared.json"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from rivergate.adapters.kafka_assignments import FollowedAssignments
 from rivergate.adapters.kafka_status import KafkaStatus
 from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.runtime.stages import driver_maker
+from rivergate.runtime.stages import AGENT, driver_maker
 from rivergate.runtime.turns import take_short_turns
-from rivergate.runtime.worker import Worker
+from rivergate.runtime.worker import Between, Worker, nothing
 
 
 def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
@@ -22,8 +23,20 @@ def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
     wait_for_topics(spec.data.state_file, stop)
     assignments = FollowedAssignments(spec.bootstrap, spec.app.name, spec.security)
     status = KafkaStatus(spec.bootstrap, spec.app.name, spec.security)
+    between, stop_answering = answering(spec)
     try:
-        Worker(spec.stage, spec.incarnation, assignments, make_driver, status.report).run(stop)
+        Worker(spec.stage, spec.incarnation, assignments, make_driver, status.report, between).run(stop)
     finally:
+        stop_answering()
         assignments.close()
         status.close()
+
+
+def answering(spec: ProcessSpec) -> tuple[Between, Callable[[], None]]:
+    """What answers what is asked of agents' shards between two steps, and what ends that."""
+    if spec.role != AGENT:
+        return nothing, lambda: None
+    from rivergate.runtime.live_state import LiveState
+
+    live = LiveState(spec.app.load(), spec.stage, spec.data)
+    return live.answer, live.close

@@ -14,14 +14,12 @@ from rivergate.learning import described
 _MOST_TIMERS = 50
 
 
-def state_report(fold: AgentFold, clock: Micros) -> dict[str, Any]:
-    """`digest` of the state, `attributes` of the agent (models with what they have fitted, figures beside their
-    baseline), `memory`, `timers`, `keyed`; ages in seconds by the shard's clock.
+def state_report(fold: AgentFold, clock: Micros, *, whole: bool = True) -> dict[str, Any]:
+    """`digest` and `bytes` of the state where the `whole` of it is looked at, `attributes` of the agent (models with what
+    they have fitted, figures beside their baseline), `memory`, `timers`, `keyed`; ages in seconds by the shard's clock.
     """
     state = fold.state
-    return {
-        "digest": fold.digest(),
-        "bytes": len(fold.dump()),
+    return ({"digest": fold.digest(), "bytes": len(fold.dump())} if whole else {}) | {
         "attributes": {name: described(value) for name, value in sorted(vars(state.agent).items())},
         "memory": _memory(state.memory, clock),
         "timers": _timers(state.timers),

@@ -53,6 +53,14 @@ class ShardReport:
     share: float | None = None
 
 
+Between = Callable[[int, Driver], None]
+"""Called by a shard's thread between two steps."""
+
+
+def nothing(_shard: int, _driver: Driver) -> None:
+    """Nothing is to be done between steps."""
+
+
 MakeDriver = Callable[[int, Progress], Driver]
 """Makes the driver of a shard, which tells how far its recovery is."""
 
@@ -70,10 +78,17 @@ class Assignments(Protocol):
 class ShardThread(threading.Thread):
     """Runs one shard until it is told to stop, is fenced, or parks."""
 
-    def __init__(self, name: str, make: Callable[[], Driver], tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Driver],
+        tell: Callable[[str, str], None],
+        between: Callable[[Driver], None],
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self._make = make
         self._tell = tell
+        self._between = between
         self._stop_asked = threading.Event()
         self.fenced_at: float | None = None
 
@@ -116,6 +131,7 @@ class ShardThread(threading.Thread):
             self._tell("running", "")
             while not self._stop_asked.is_set():
                 driver.step()
+                self._between(driver)
             driver.drain()
         finally:
             driver.close()
@@ -134,12 +150,14 @@ class Worker:
         assignments: Assignments,
         make_driver: MakeDriver,
         report: Callable[[ShardReport], None],
+        between: Between = nothing,
     ) -> None:
         self._stage = stage
         self._name = name
         self._assignments = assignments
         self._make_driver = make_driver
         self._report = report
+        self._between = between
         self._threads: dict[tuple[int, int], ShardThread] = {}
         self._leaving: dict[int, tuple[ShardThread, float]] = {}
         self._reports: dict[int, ShardReport] = {}
@@ -202,6 +220,7 @@ class Worker:
             f"{self._stage}/{shard}",
             lambda: self._make_driver(shard, progress),
             lambda state, why: self._tell(shard, state, why),
+            lambda driver: self._between(shard, driver),
         )
         self._threads[shard, attempt] = thread
         thread.start()

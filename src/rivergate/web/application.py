@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from rivergate.domain.errors import BadInput, RivergateError
-from rivergate.web import api, pages, signin
+from rivergate.web import agents, api, pages, signin
 from rivergate.web.credentials import API_PREFIX
 from rivergate.web.guard import guard
 from rivergate.web.signin import NotSignedIn
@@ -39,6 +39,7 @@ def make_application(site: Site, on_start: Callable[[], None] | None = None) -> 
     application.state.site = site
     application.middleware("http")(guard)
     application.include_router(api.router)
+    application.include_router(agents.router)
     application.include_router(signin.router, include_in_schema=False)
     application.include_router(pages.router, include_in_schema=False)
     application.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -14,6 +14,7 @@ from rivergate.domain import names
 from rivergate.review.fact import TOPICS
 from rivergate.runtime import keys
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.web.live_agents import LiveAgents
 from rivergate.web.server import ReviewParts, ReviewSettings, run_review_service
 
 _LOG = logging.getLogger("rivergate.review")
@@ -42,5 +43,6 @@ def run_review(spec: ProcessSpec, stop: threading.Event) -> None:
         key=keys.load_key(data.keys, keys.REVIEW),
         clock=lambda: time.time_ns() // 1000,
         identity=lambda: log_identity(spec.bootstrap, topics, spec.security),
+        agents=LiveAgents.of(data),
     )
     run_review_service(settings, parts, stop, lambda c: _LOG.info("the review queue is at %s", c.address))

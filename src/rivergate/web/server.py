@@ -24,6 +24,7 @@ from rivergate.review.ports import ReviewStore
 from rivergate.review.service import ReviewService
 from rivergate.web.application import make_application
 from rivergate.web.credentials import Credentials, ensure_credentials
+from rivergate.web.live_agents import NO_AGENTS, LiveAgents
 from rivergate.web.site import Site, ViewStatus
 
 _LOG = logging.getLogger("rivergate.review")
@@ -57,6 +58,7 @@ class ReviewParts:
     key: SigningKey
     clock: Clock
     identity: Callable[[], str]
+    agents: LiveAgents = NO_AGENTS
 
 
 def run_review_service(
@@ -78,7 +80,7 @@ def run_review_service(
             credentials = ensure_credentials(settings.token_file, address)
             credentials = replace(credentials, name=settings.name or credentials.name)
             service = ReviewService(settings.app, parts.store, parts.writer, parts.key, parts.clock)
-            site = Site(service, credentials, settings.trace_url, status)
+            site = Site(service, credentials, settings.trace_url, status, parts.agents)
             server = _server(site, lambda: on_ready(credentials) if on_ready else None)
 
             def feed() -> None:

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from rivergate.review.service import ReviewService
 from rivergate.web import display
 from rivergate.web.credentials import Credentials
+from rivergate.web.live_agents import NO_AGENTS, LiveAgents
 from rivergate.web.sessions import Session, Sessions
 
 STATIC = Path(str(files("rivergate.web") / "static"))
@@ -38,6 +39,7 @@ class Site:
     credentials: Credentials
     trace_url: str = ""
     status: ViewStatus = field(default_factory=ViewStatus)
+    agents: LiveAgents = NO_AGENTS
     sessions: Sessions = field(init=False)
     pages: Environment = field(init=False)
 

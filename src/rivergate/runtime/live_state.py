@@ -1,0 +1,149 @@
+"""What an agent's shards know now: asked over the loopback address (`asking_live.py`), answered by the worker that runs them.
+
+A worker leaves a file for each of its shards in `{data_dir}/live` (0600) with an address and a key of its own; whoever may
+read it may ask. A question is looked at by the shard's own thread between two commits, so that the answer is of a state
+that is committed, whole, and never changes under the eye; the shard pays for describing it, or for one copy of it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
+from typing import Any
+
+from rivergate.agents.fold import AgentFold
+from rivergate.domain.clock import rfc3339
+from rivergate.domain.errors import BadInput, RivergateError
+from rivergate.kernel.shard import Standing
+from rivergate.kernel.transactor import Transactor
+from rivergate.ports import Batch
+from rivergate.runtime.app import App
+from rivergate.runtime.asking_live import ANSWER_S, REMEDY, NotLive, door_of
+from rivergate.runtime.paths import DataDir
+from rivergate.runtime.prediction import predict
+from rivergate.runtime.state_report import state_report
+from rivergate.runtime.worker import Driver
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+LARGEST = 1 << 20
+"""Bytes of a question."""
+
+
+Look = Callable[[Transactor], Any]
+
+
+class LiveState:
+    """The worker's side, for all of its shards. `answer` belongs to each shard's thread, the rest to the worker's."""
+
+    def __init__(self, app: App, stage: str, data: DataDir) -> None:
+        self._app, self._stage, self._data = app, stage, data
+        self._key = secrets.token_bytes(32)
+        self._listener = Listener(("127.0.0.1", 0))
+        self._closed = False
+        self._waiting: dict[int, queue.SimpleQueue[tuple[Look, Future[Any]]]] = {}
+        threading.Thread(target=self._serve, name="live-state", daemon=True).start()
+
+    def answer(self, shard: int, driver: Driver) -> None:
+        """Answer what has been asked of the shard; the first call makes it known. Between two commits only."""
+        assert isinstance(driver, Transactor)  # noqa: S101 - agents have no other
+        asked = self._waiting.get(shard)
+        if asked is None:
+            asked = self._waiting[shard] = queue.SimpleQueue()
+            self._make_known(shard)
+        while not asked.empty():
+            look, answer = asked.get()
+            try:
+                answer.set_result(look(driver))
+            except Exception as e:  # noqa: BLE001 - a question must not harm the shard
+                answer.set_exception(e)
+
+    def close(self) -> None:
+        """Answer nothing any more."""
+        self._closed = True
+        with suppress(OSError):
+            Client(self._listener.address).close()  # wakes the thread that waits for visitors
+        self._listener.close()
+        for shard in self._waiting:
+            path = door_of(self._data, self._stage, shard)
+            with suppress(OSError, ValueError):
+                if json.loads(path.read_text())["key"] == self._key.hex():  # else it is its new owner's already
+                    path.unlink()
+
+    def _make_known(self, shard: int) -> None:
+        path = door_of(self._data, self._stage, shard)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        aside = path.with_suffix(f".{os.getpid()}.part")
+        host, port = self._listener.address
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as f:
+            json.dump({"host": host, "port": port, "key": self._key.hex()}, f)
+        aside.replace(path)
+
+    # --- threads of the server -----------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while not self._closed:
+            with suppress(OSError):
+                visitor = self._listener.accept()
+                threading.Thread(target=self._talk, args=(visitor,), name="live-state-answer", daemon=True).start()
+
+    def _talk(self, visitor: Connection) -> None:
+        with visitor, suppress(OSError, EOFError, AuthenticationError):
+            deliver_challenge(visitor, self._key)
+            answer_challenge(visitor, self._key)
+            visitor.send_bytes(json.dumps(self._told(visitor.recv_bytes(LARGEST))).encode())
+
+    def _told(self, question: bytes) -> dict[str, Any]:
+        try:
+            return self._answer_to(json.loads(question))
+        except RivergateError as e:
+            return {"error": e.what, "remedy": e.remedy, "bad": isinstance(e, BadInput)}
+        except Exception as e:  # noqa: BLE001 - whoever asks gets an answer
+            _LOG.exception("a question about %s wasn't answered", self._stage)
+            return {"error": f"a fault of rivergate: {e!r}", "remedy": "look into the worker's log", "bad": False}
+
+    def _answer_to(self, ask: Mapping[str, Any]) -> dict[str, Any]:
+        shard, event = int(ask["shard"]), ask.get("event")
+        told: dict[str, Any]
+        if event is None:
+            standing, told = self._ask_shard(shard, described)
+        else:
+            standing, state = self._ask_shard(shard, copied)
+            fold = AgentFold(self._app.name, self._app.agent(self._stage))
+            fold.load(state)
+            batch = Batch(self._app.name, self._stage, shard, standing.seq, standing.clock, lambda: 0)
+            told = {"prediction": predict(self._app, fold, batch, event, ask.get("event_class"))}
+        where = {"app": self._app.name, "stage": self._stage, "shard": shard}
+        return where | {"commits": standing.seq, "clock": rfc3339(standing.clock)} | told
+
+    def _ask_shard(self, shard: int, look: Look) -> Any:
+        if shard not in self._waiting:
+            raise NotLive(f"{self._stage}/{shard} isn't run here", remedy=REMEDY)
+        answer: Future[Any] = Future()
+        self._waiting[shard].put((look, answer))
+        try:
+            return answer.result(ANSWER_S)
+        except TimeoutError as e:
+            raise NotLive(f"{self._stage}/{shard} didn't answer within {ANSWER_S:.0f} s", remedy=REMEDY) from e
+
+
+def described(shard: Transactor) -> tuple[Standing, dict[str, Any]]:
+    """Where a shard stands, and what it knows there."""
+    fold = shard.fold
+    assert isinstance(fold, AgentFold)  # noqa: S101 - only agents' shards are made known
+    return shard.standing, state_report(fold, shard.standing.clock, whole=False)
+
+
+def copied(shard: Transactor) -> tuple[Standing, bytes]:
+    """Where a shard stands, and its state as a snapshot has it."""
+    return shard.standing, shard.fold.dump()
