@@ -312,6 +312,22 @@ class ShardStatusRecord(WireRecord):
     at: Timestamp
 
 
+class RedrivenRecord(WireRecord):
+    """A dead letter that an operator put back where it came from; written together with what was put back.
+
+    `dead_letter` is its partition and offset (`2/17`), `origin` where the record stood first, `corrected` says that its
+    value was replaced.
+    """
+
+    dead_letter: str
+    event_id: str
+    origin: EventPosition
+    stage: str
+    corrected: bool
+    by: str
+    at: Timestamp
+
+
 WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.PROPOSAL_V1: ProposalRecord,
     names.WITHDRAWAL_V1: WithdrawalRecord,
@@ -333,6 +349,7 @@ WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.CONTROL_APPLIED_V1: ControlApplied,
     names.ASSIGNMENT_V1: AssignmentRecord,
     names.SHARD_STATUS_V1: ShardStatusRecord,
+    names.REDRIVEN_V1: RedrivenRecord,
 }
 """The model of each `ce_type`."""
 
