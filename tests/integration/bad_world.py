@@ -137,6 +137,11 @@ def mended() -> App:
     return witnessed()
 
 
+def changed() -> App:
+    """Its policy is another one."""
+    return replace(app(), policy=FILES / "changed.yaml")
+
+
 def typo() -> App:
     """Its policy names a field that no proposal has."""
     return replace(app(), policy=FILES / "typo.yaml")

@@ -292,13 +292,14 @@ class ControlApplied(WireRecord):
 
 class AssignmentRecord(WireRecord):
     """Who owns which shard of a stage: shard number (as text) to the worker's incarnation, and to the attempt that is
-    asked of it, which grows when a parked shard is to start again.
+    asked of it, which grows when a parked shard is to start again. `parked`: shards that an operator has parked, and why.
     """
 
     stage: str
     at: Timestamp
     shards: dict[str, str]
     attempts: dict[str, int]
+    parked: dict[str, str] = {}
 
 
 class ShardStatusRecord(WireRecord):
