@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,15 @@ from tests.integration import bad_world
 from tests.integration.bad_world import STAGE, World, until
 from typer.testing import CliRunner
 
+from rivergate.adapters.kafka_admin import KafkaAdmin
+from rivergate.adapters.kafka_reader import KafkaReader
+from rivergate.adapters.kafka_redrive import KafkaRedriver
 from rivergate.cli.main import app as cli
-from rivergate.domain.errors import BadInput, RivergateError
+from rivergate.domain.dead_letter import DeadLetter
+from rivergate.domain.errors import BadInput, Fenced, RivergateError, UnknownTopic
+from rivergate.domain.record import Record
 from rivergate.runtime.kafka import LocalKafka
+from rivergate.topics import Catalogue, apply_topics
 
 GIVEN = {"ce_source": b"/shop", "ce_id": b"7"}
 
@@ -84,3 +91,43 @@ def test_mended_and_redriven_records_are_handled_once(kafka: LocalKafka, tmp_pat
     expected = {0: 0, 1: 1, 3: 3}
     assert of_counter == {n: f"{world.events}/0/{at}" for n, at in expected.items()} | {2: "/shop#7"}
     assert len(proposals) == 8
+
+
+def of(world: World, topic: str, value: bytes) -> DeadLetter:
+    """A dead letter of the world's agent."""
+    headers = [("rg_origin", f"{topic}/0/1".encode()), ("rg_commit", f"{STAGE}/0/4/1".encode())]
+    found = DeadLetter.of(world.name, Record(f"{world.name}.dead_letters", 0, 3, b"k", value, headers))
+    assert found is not None
+    return found
+
+
+@pytest.mark.slow
+def test_of_two_redrives_at_once_one_puts_back_and_a_failed_one_puts_back_nothing(
+    kafka: LocalKafka, tmp_path: Path
+) -> None:
+    """The later fences the earlier; a record that no longer fits and a topic that is gone are named."""
+    world = World(kafka.bootstrap, tmp_path)
+    admin = KafkaAdmin(kafka.bootstrap)
+    apply_topics(admin, Catalogue.for_app(world.name, 1, {STAGE: 1}, [bad_world.FILES / "topics"])).demand()
+    admin.close()
+    small, large = of(world, world.events, b"{}"), of(world, world.events, os.urandom(1_048_480))
+
+    def redriver() -> KafkaRedriver:
+        return KafkaRedriver(kafka.bootstrap, world.name)
+
+    with pytest.raises(BadInput, match=r"dead letter 0/3: .* above the limit of"), redriver() as failing:
+        failing.put_back([small, large], "ada", 1)
+    with pytest.raises(UnknownTopic, match="no partition 0 of topic 'gone'"), redriver() as failing:
+        failing.put_back([small, of(world, "gone", b"{}")], "ada", 2)
+    with redriver() as earlier:
+        with redriver() as later:
+            later.put_back([small], "ada", 3)
+        with pytest.raises(Fenced, match="somebody else redrives"):
+            earlier.put_back([small], "bob", 4)
+    reader = KafkaReader(kafka.bootstrap, "test")
+    [record] = reader.scan(world.events, 0)
+    reader.close()
+    assert (record.value, record.event_id) == (b"{}", f"{world.events}/0/1")
+    assert [(v["by"], v["dead_letter"], v["event_id"]) for v in world.values("redrives")] == [
+        ("ada", "0/3", record.event_id)
+    ]

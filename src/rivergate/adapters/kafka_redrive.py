@@ -8,16 +8,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException
 
 from rivergate.adapters import kafka_settings
-from rivergate.adapters.kafka_errors import transaction_error, translated
+from rivergate.adapters.kafka_errors import error_of, transaction_error, translated
 from rivergate.adapters.kafka_fence import fencing_producer
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, rfc3339
 from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.dead_letter import DeadLetter
-from rivergate.domain.errors import BadInput, CommitUnknown, Fenced, RivergateError
+from rivergate.domain.errors import BadInput, CommitUnknown, Fenced, RivergateError, UnknownTopic
 from rivergate.domain.record import Headers, Output
 
 COMMIT_S = 10.0
@@ -47,46 +47,60 @@ class KafkaRedriver:
         """Put all of these back, or none. A `value` takes the place of theirs.
 
         Raises `Fenced` (nothing was put back), `CommitUnknown` (the notes tell), `BadInput` for a record above its
-        topic's limit, `UnknownTopic` where its topic or partition is gone.
+        topic's limit, `UnknownTopic` where its topic or partition is gone. After any of these the object is of no
+        further use.
         """
-        failed: list[RivergateError] = []
+        self._demand_places(letters)
         try:
             self._producer.begin_transaction()
             for letter in letters:
-                self._write(*letter.redriven(value), letter, failed)
-                self._write(*_note(self._notes, letter, by, at, corrected=value is not None), letter, failed)
-            self._producer.flush(COMMIT_S)
-            if not failed:
-                self._producer.commit_transaction(COMMIT_S)
+                self._write(*letter.redriven(value))
+                self._write(*_note(self._notes, letter, by, at, corrected=value is not None))
+            self._producer.commit_transaction(COMMIT_S)
         except KafkaException as e:
-            failed = failed or [_ended(transaction_error(e, "putting dead letters back"))]
-        if failed:
             with contextlib.suppress(KafkaException):  # if it can't be aborted, the next redrive's fence does it
                 self._producer.abort_transaction(COMMIT_S)
-            raise failed[0]
+            raise self._failed(e, letters) from e
 
-    def _write(self, output: Output, headers: Headers, letter: DeadLetter, failed: list[RivergateError]) -> None:
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                failed.append(self._undelivered(error, output, letter))
-
-        given: Any = headers
+    def _demand_places(self, letters: Sequence[DeadLetter]) -> None:
         try:
-            self._producer.produce(
-                output.topic, output.value, output.key, output.partition, headers=given, on_delivery=delivered
-            )
+            there = self._producer.list_topics(timeout=COMMIT_S).topics
         except KafkaException as e:
-            failed.append(self._undelivered(e.args[0], output, letter))
-            raise
+            raise translated(e, "looking for topics", self._bootstrap) from e
+        for topic, partition in {(self._notes, 0), *(x.origin[:2] for x in letters)}:
+            if topic not in there or partition not in there[topic].partitions:
+                raise UnknownTopic(
+                    f"there is no partition {partition} of topic {topic!r}",
+                    where=self._bootstrap,
+                    remedy="create the app's topics with `rivergate topics apply`, or start it, which does so",
+                )
 
-    def _undelivered(self, error: KafkaError, output: Output, letter: DeadLetter) -> RivergateError:
-        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+    def _write(self, output: Output, headers: Headers) -> None:
+        given: Any = headers
+        self._producer.produce(output.topic, output.value, output.key, output.partition, headers=given)
+
+    def _failed(self, e: KafkaException, letters: Sequence[DeadLetter]) -> RivergateError:
+        """What went wrong, with what it means for whoever asked."""
+        if error_of(e).code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            largest = max(letters, key=lambda x: len(x.record.value or b""))
             return BadInput(
-                f"dead letter {letter.id}: with its origin beside it, the record is above the limit of {output.topic}",
+                f"dead letter {largest.id}: with its origin beside it, the record is above the limit of "
+                f"{largest.origin.topic}; nothing was put back",
                 where=self._bootstrap,
                 remedy="raise `max_message_bytes` in the topic's file and run `rivergate topics apply`",
             )
-        return translated(KafkaException(error), f"putting dead letter {letter.id} back", self._bootstrap)
+        error = transaction_error(e, "putting dead letters back")
+        if isinstance(error, Fenced):
+            return Fenced(
+                "somebody else redrives dead letters of this app; nothing was put back",
+                remedy="see with `rivergate dlq list` what is left, then redrive that",
+            )
+        if isinstance(error, CommitUnknown):
+            return CommitUnknown(
+                f"nobody knows whether they were put back ({error.what})",
+                remedy="`rivergate dlq list` tells once the broker answers",
+            )
+        return error
 
 
 def _note(topic: str, letter: DeadLetter, by: str, at: Micros, *, corrected: bool) -> tuple[Output, Headers]:
@@ -102,17 +116,3 @@ def _note(topic: str, letter: DeadLetter, by: str, at: Micros, *, corrected: boo
     }
     headers = event_headers(names.source(letter.app, "operator"), names.REDRIVEN_V1, f"{letter.id}/{at}", at)
     return Output(topic, 0, letter.id.encode(), orjson.dumps(value)), headers
-
-
-def _ended(error: RivergateError) -> RivergateError:
-    """What went wrong, with what it means for whoever asked."""
-    if isinstance(error, Fenced):
-        return Fenced(
-            "somebody else redrives dead letters of this app; nothing was put back", remedy="look again, then"
-        )
-    if isinstance(error, CommitUnknown):
-        return CommitUnknown(
-            f"nobody knows whether they were put back ({error.what})",
-            remedy="`rivergate dlq list` tells once the broker answers",
-        )
-    return error
