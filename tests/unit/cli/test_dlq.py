@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rivergate.cli.dlq import dlq
+from rivergate.cli.dlq import _named, _waiting, dlq
 from rivergate.cli.dlq_screen import as_dict, print_letter, print_letters
 from rivergate.domain.dead_letter import DeadLetter, Redriven
 from rivergate.domain.errors import BadInput
@@ -90,3 +90,35 @@ def test_json_has_bytes_that_are_not_text_in_base64() -> None:
     assert said["headers"] == [["trace", "\x00\x01"]]
     assert said["redriven"] == {"at": REDRIVEN.at, "by": "ada", "corrected": True}
     assert "value" not in as_dict(letter(b"x"), None)
+
+
+def of_topic(topic: str, offset: int = 3) -> DeadLetter:
+    """A dead letter of a record that stood there."""
+    headers = [("rg_origin", f"{topic}/2/7".encode()), ("rg_commit", b"gate/0/4/1")]
+    found = DeadLetter.of("plant", Record("plant.dead_letters", 2, offset, b"k", b"{}", headers, 1))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("topic", "redriven", "corrected", "what"),
+    [
+        ("telemetry", {"2/3": REDRIVEN}, False, "was redriven already at 2026-01-02T03:04:05.000000Z, by ada"),
+        ("plant.actions", {}, False, "stages alone write plant.actions"),
+        ("plant.decisions", {}, True, "vouches for its value"),
+    ],
+)
+def test_one_that_can_not_be_redriven_stops_all_that_were_named(
+    topic: str, redriven: dict[str, Redriven], corrected: bool, what: str
+) -> None:
+    """What was redriven, what stages write, and another value for what somebody signed; a decision as it is goes back."""
+    decision = of_topic("plant.decisions", 9)
+    with pytest.raises(BadInput, match=what):
+        _named([*(() if corrected else (decision,)), of_topic(topic)], redriven, corrected=corrected)
+    assert [x.id for x in _named([decision, of_topic("telemetry")], {}, corrected=False)] == ["2/9", "2/3"]
+
+
+def test_all_means_what_is_left_and_can_be_redriven() -> None:
+    """Oldest first."""
+    found = [of_topic("telemetry", 5), of_topic("telemetry", 4), of_topic("plant.actions", 1), of_topic("telemetry", 2)]
+    assert [x.id for x in _waiting(found, {"2/2": REDRIVEN})] == ["2/4", "2/5"]
