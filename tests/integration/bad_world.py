@@ -51,15 +51,25 @@ class Counter(Agent):
     consumes = (Numbered,)
     proposes = (Note,)
     name = "counter"
+    mended = False
 
     def __init__(self) -> None:
         self.seen = 0
 
     def on_event(self, event: Numbered, ctx: Context) -> None:
         self.seen += 1
-        if event.fail:
+        if event.fail and not self.mended:
             raise ValueError(f"told to fail at {event.n}")
         ctx.propose(Note(n=event.n, seen=self.seen, text="x" * event.size), confidence=0.5)
+
+
+class Witness(Counter):
+    """Reads the same events and fails at none of them; its notes count from 100."""
+
+    name = "witness"
+
+    def on_event(self, event: Numbered, ctx: Context) -> None:
+        ctx.propose(Note(n=100 + event.n, seen=0), confidence=0.5)
 
 
 class Gambler(Counter):
@@ -114,6 +124,22 @@ def app() -> App:
         topics=[FILES / "topics"],
         partitions=1,
     )
+
+
+def witnessed() -> App:
+    """Two agents read its events."""
+    return replace(app(), agents=[Counter, Witness])
+
+
+def mended() -> App:
+    """The same with the fault mended: the class itself is another one, as it is for whoever deploys mended code."""
+    Counter.mended = True
+    return witnessed()
+
+
+def changed() -> App:
+    """Its policy is another one."""
+    return replace(app(), policy=FILES / "changed.yaml")
 
 
 def typo() -> App:

@@ -85,7 +85,8 @@ def decision_row(record: Record, name: str) -> Row:
     """The row of a decision record; one whose value can't be read is kept with the fault."""
     value, fault = _value_of(record, name)
     letter = name == names.DEAD_LETTERS
-    event_id = (record.header("rg_origin") or b"").decode(errors="replace") if letter else value.get("event_id")
+    origin = _header(record, "rg_first_origin") or _header(record, "rg_origin")
+    event_id = origin if letter else value.get("event_id")
     return (
         *record.position,
         name,

@@ -47,8 +47,15 @@ class AssignmentLog:
             self._followed = self._follow()
         self._producer = producer
 
-    def publish(self, stages: Mapping[str, Mapping[int, tuple[str, int]]], at: Micros) -> None:
+    def publish(
+        self,
+        stages: Mapping[str, Mapping[int, tuple[str, int]]],
+        at: Micros,
+        parked: Mapping[tuple[str, int], str] | None = None,
+    ) -> None:
         """Write (owner, attempt) of every shard of these stages, all at once. Raises `AlreadyRunning` when fenced.
+
+        Owners of shards that are `parked` keep them standing; it says why.
 
         After a failure the next call begins with a fence of its own: nobody knows what became of the transaction,
         and writing the newest owners again does no harm.
@@ -69,6 +76,8 @@ class AssignmentLog:
                     "shards": {str(s): worker for s, (worker, _) in owners.items()},
                     "attempts": {str(s): attempt for s, (_, attempt) in owners.items()},
                 }
+                if standing := {str(s): why for (of, s), why in (parked or {}).items() if of == stage and s in owners}:
+                    value["parked"] = standing
                 headers = event_headers(self._source, names.ASSIGNMENT_V1, f"{stage}/{at}", at)
                 producer.produce(self._topic, orjson.dumps(value), stage.encode(), 0, headers=dict(headers))
             producer.commit_transaction(COMMIT_S)
@@ -107,10 +116,15 @@ class FollowedAssignments:
         low, high = self._tail.watermarks(partition)
         self._tail.seek({partition: low if old_ones else high})
         self._owners: dict[str, dict[int, tuple[str, int]]] = {}
+        self._parked: dict[str, dict[int, str]] = {}
 
     def shards_of(self, stage: str, worker: str) -> dict[int, int]:
         """Shards that the newest assignment gives this worker, with the attempt that it asks for."""
         return {s: attempt for s, (w, attempt) in self.owners().get(stage, {}).items() if w == worker}
+
+    def parked(self, stage: str) -> Mapping[int, str]:
+        """Shards that an operator has parked, and why, as of the last look at `shards_of`."""
+        return self._parked.get(stage, {})
 
     def owners(self) -> Mapping[str, Mapping[int, tuple[str, int]]]:
         """Owner and attempt of every shard by stage, as far as assignments were read."""
@@ -131,6 +145,8 @@ class FollowedAssignments:
             return
         try:
             attempts = value.get("attempts", {})
-            self._owners[value["stage"]] = {int(s): (w, attempts.get(s, 0)) for s, w in value["shards"].items()}
+            owners = {int(s): (w, attempts.get(s, 0)) for s, w in value["shards"].items()}
+            parked = {int(s): str(why) for s, why in value.get("parked", {}).items()}
+            self._owners[value["stage"]], self._parked[value["stage"]] = owners, parked
         except (KeyError, TypeError, ValueError, AttributeError) as e:
             _LOG.warning("%s is no assignment (%r): passed over", record.position, e)

@@ -98,8 +98,11 @@ class AgentFold:
     def _event_handler(self, classes: list[type[Event]]) -> Handler:
         by_type = {c.event_type: c for c in classes}
         only = classes[0] if len(classes) == 1 else None
+        source = names.source(self._app, self._stage).encode()
 
         def handle(record: Record, index: int) -> None:
+            if not record.is_for(source):
+                return
             cls = only or by_type.get(record.ce_type)
             if cls is None:
                 self._out.skip(index, f"ce_type {record.ce_type!r} is none of {', '.join(sorted(by_type))}")

@@ -59,6 +59,15 @@ def place_of(
     return ProcessSpec("replay", "", "replay", ref, address, str(folder.absolute()), options=options)
 
 
+def broker_of(app: str, data_dir: Path | None, bootstrap: str | None) -> str:
+    """Address of the app's Kafka: as named, else the running app's. Raises `BadInput`."""
+    running = read_running(DataDir(data_dir or default_data_dir(app)).state_file)
+    where = bootstrap or (running.bootstrap if running else None)
+    if where is None:
+        raise BadInput(f"app {app} doesn't run on this data directory", remedy="give --bootstrap HOST:PORT")
+    return where
+
+
 def _app(reference: str | None, name: str | None, partitions: int | None, folder: Path | None) -> AppRef:
     noted = noted_app(DataDir(folder)) if folder else None
     if reference is not None:

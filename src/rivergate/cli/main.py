@@ -12,6 +12,7 @@ from rich.console import Console
 
 from rivergate.cli.broker import broker
 from rivergate.cli.demo import demo
+from rivergate.cli.dlq import dlq
 from rivergate.cli.doctor import doctor
 from rivergate.cli.explain import explain
 from rivergate.cli.produce import produce
@@ -52,7 +53,8 @@ def options(
 
 for command in (run_app, up, broker, produce, explain, replay, state, doctor):
     app.command()(command)
-for name, group in {"demo": demo, "topics": topics, "review": review, "trace": trace, "shards": shards}.items():
+groups = {"demo": demo, "topics": topics, "review": review, "trace": trace, "shards": shards, "dlq": dlq}
+for name, group in groups.items():
     app.add_typer(group, name=name)
 
 

@@ -1,8 +1,10 @@
-"""`rivergate shards list|resume`: what every shard is doing, and starting a parked one again."""
+"""`rivergate shards list|park|resume`: what every shard is doing, stopping one on purpose, and starting it again."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,16 +13,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rivergate.adapters.kafka_status import ShardStatus, read_statuses
-from rivergate.domain.errors import BadInput
-from rivergate.runtime.commands import ask_to_resume, parse_shard
+from rivergate.adapters.kafka_status import ShardStatus, StatusFollower, read_statuses
+from rivergate.adapters.kafka_tail import KafkaTail
+from rivergate.cli.app_place import broker_of
+from rivergate.domain.clock import rfc3339
+from rivergate.domain.errors import BadInput, RivergateError
+from rivergate.runtime import commands
+from rivergate.runtime.commands import parse_shard
 from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.runtime.running import Running, read_running
+from rivergate.topics.near import did_you_mean
 
-shards = typer.Typer(no_args_is_help=True, help="What every shard is doing; starting a parked one again.")
+shards = typer.Typer(no_args_is_help=True, help="What every shard is doing; stopping one and starting it again.")
 
 AppOption = Annotated[str, typer.Option("--app", help="The app's name.")]
 DataDirOption = Annotated[Path | None, typer.Option(file_okay=False, help="The app's data directory.")]
+
+ShardArgument = Annotated[str, typer.Argument(metavar="STAGE/SHARD", help="As in agent-watcher/0.")]
+
+PARKED_S = 30.0
+"""How long `park` waits for a shard to drain."""
 
 _STYLES = {"running": "green", "starting": "yellow", "parked": "bold red", "fenced": "magenta", "stopped": "dim"}
 
@@ -33,10 +45,7 @@ def list_shards(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List every shard: its worker, its state, and why a parked one is parked."""
-    found = _running(app, data_dir)
-    where = bootstrap or (found.bootstrap if found else None)
-    if where is None:
-        raise BadInput(f"app {app} doesn't run on this data directory", remedy="give --bootstrap HOST:PORT")
+    where = broker_of(app, data_dir, bootstrap)
     statuses = sorted(read_statuses(where, app).values(), key=lambda s: (s.stage, s.shard))
     if as_json:
         typer.echo(json.dumps([asdict(s) for s in statuses]))
@@ -45,21 +54,65 @@ def list_shards(
 
 
 @shards.command()
-def resume(
-    shard: Annotated[str, typer.Argument(metavar="STAGE/SHARD", help="As in agent-watcher/0.")],
+def park(
+    shard: ShardArgument,
     app: AppOption,
     data_dir: DataDirOption = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever sees it parked.")] = "",
 ) -> None:
-    """Start a parked shard again, once what it complained of has been mended."""
+    """Stop a shard on purpose: it drains and stays parked, over restarts of the app too, until it is resumed."""
     stage, number = parse_shard(shard)
-    if _running(app, data_dir) is None:
-        raise BadInput(f"app {app} doesn't run on this data directory", remedy="start it with `rivergate run`")
-    ask_to_resume(DataDir(data_dir or default_data_dir(app)), stage, number)
+    data = _data_of(app, data_dir)
+    bootstrap = _demand_running(data, app).bootstrap
+    known = sorted(f"{stage}/{n}" for stage, n in read_statuses(bootstrap, app))
+    if shard not in known:
+        raise BadInput(f"app {app} has no shard {shard}", remedy=did_you_mean(shard, known, "`rivergate shards list`"))
+    why = f"parked by {getpass.getuser()} at {rfc3339(time.time_ns() // 1000)}: {reason or 'no reason given'}"
+    commands.park(data, stage, number, f"{why}\n→ `rivergate shards resume {shard} --app {app}` starts it again")
+    if not _waited(bootstrap, app, (stage, number), why):
+        raise RivergateError(
+            f"{shard} hasn't drained within {PARKED_S:.0f} s",
+            where=str(data.logs),
+            remedy="`rivergate shards list` shows when it has; resume it to take the order back",
+        )
+    typer.echo(f"{shard} is parked")
+
+
+@shards.command()
+def resume(shard: ShardArgument, app: AppOption, data_dir: DataDirOption = None) -> None:
+    """Start a parked shard again: one parked on purpose, or one whose complaint has been mended."""
+    stage, number = parse_shard(shard)
+    data = _data_of(app, data_dir)
+    if not commands.unpark(data, stage, number):
+        _demand_running(data, app)
+        commands.ask_to_resume(data, stage, number)
     typer.echo(f"{shard} starts again")
 
 
-def _running(app: str, data_dir: Path | None) -> Running | None:
-    return read_running(DataDir(data_dir or default_data_dir(app)).state_file)
+def _waited(bootstrap: str, app: str, shard: tuple[str, int], why: str) -> bool:
+    """Wait until the shard reports that it is parked for this reason; False if that takes too long."""
+    tail = KafkaTail(bootstrap, f"{app}.park")
+    try:
+        follower = StatusFollower(tail, app)
+        deadline = time.monotonic() + PARKED_S
+        while time.monotonic() < deadline:
+            status = follower.read().get(shard)
+            if status is not None and status.state == "parked" and status.reason.startswith(why):
+                return True
+        return False
+    finally:
+        tail.close()
+
+
+def _data_of(app: str, data_dir: Path | None) -> DataDir:
+    return DataDir(data_dir or default_data_dir(app))
+
+
+def _demand_running(data: DataDir, app: str) -> Running:
+    found = read_running(data.state_file)
+    if found is None:
+        raise BadInput(f"app {app} doesn't run on this data directory", remedy="start it with `rivergate run`")
+    return found
 
 
 def _table(statuses: list[ShardStatus]) -> Table:

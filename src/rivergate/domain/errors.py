@@ -79,6 +79,6 @@ class RecordFailed(RivergateError):
     """Handling one record raised. `index` is its place in the batch; `reason` goes to its dead letter."""
 
     def __init__(self, index: int, reason: str, *, where: str = "") -> None:
-        super().__init__(reason, where=where, remedy="see the dead-letter topic; redrive the record once it is mended")
+        super().__init__(reason, where=where, remedy="see `rivergate dlq list`; redrive the record once it is mended")
         self.index = index
         self.reason = reason

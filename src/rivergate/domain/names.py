@@ -20,8 +20,17 @@ CONTROL_PULSE: Final = "control_pulse"
 ASSIGNMENTS: Final = "assignments"
 SHARD_STATUS: Final = "shard_status"
 DEAD_LETTERS: Final = "dead_letters"
+REDRIVES: Final = "redrives"
 OTLP_SPANS: Final = "otlp_spans"
 JOURNAL: Final = "journal"
+
+SYSTEM: Final = frozenset(
+    {
+        PROPOSALS, REVIEWS, REVIEW_WORK, DECISIONS, ACTIONS, DENIALS, OUTCOMES, LABELS, RESPONSES, MESSAGES, CONTROL,
+        CONTROL_APPLIED, CONTROL_PULSE, ASSIGNMENTS, SHARD_STATUS, DEAD_LETTERS, REDRIVES, OTLP_SPANS, JOURNAL,
+    }
+)  # fmt: skip
+"""All topics that an app has for itself; a journal's name goes on with its stage."""
 
 GATE: Final = "gate"
 EFFECTS: Final = "effects"
@@ -47,11 +56,22 @@ KEY_TRUSTED_V1: Final = "rivergate.control.key.v1"
 ASSIGNMENT_V1: Final = "rivergate.assignment.v1"
 SHARD_STATUS_V1: Final = "rivergate.shard_status.v1"
 CONTROL_APPLIED_V1: Final = "rivergate.control_applied.v1"
+REDRIVEN_V1: Final = "rivergate.redriven.v1"
+
+RG_FOR: Final = "rg_for"
+"""Header of a redriven record: the `ce_source` of the stage that had set it aside, which alone handles it."""
 
 
 def topic(app: str, name: str) -> str:
     """Full name of an app's system topic: `{app}.{name}`."""
     return f"{app}.{name}"
+
+
+def system_name(app: str, topic: str) -> str | None:
+    """`proposals` of the topic `{app}.proposals`, `journal` of any journal; None for a topic of users."""
+    owner, _, name = topic.partition(".")
+    name = JOURNAL if name.startswith(f"{JOURNAL}.") else name
+    return name if owner == app and name in SYSTEM else None
 
 
 def journal_topic(app: str, stage: str) -> str:

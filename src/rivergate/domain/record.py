@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from rivergate.domain.names import RG_FOR
+
 Headers = list[tuple[str, bytes]]
 TopicPartition = tuple[str, int]
 
@@ -23,6 +25,12 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Inverse of `str`. Raises ValueError."""
+        topic, partition, offset = text.rsplit("/", 2)
+        return cls(topic, int(partition), int(offset))
 
 
 _NO_HEADERS: dict[str, bytes] = {}
@@ -59,6 +67,14 @@ class Record(NamedTuple):
         except ValueError:
             return None
         return found if isinstance(found, dict) else None
+
+    def is_for(self, source: bytes) -> bool:
+        """Whether the stage of this `ce_source` handles it: a redriven record is for the one that had set it aside.
+
+        Every event is asked, so only the last header is looked at, which is where a redrive says it.
+        """
+        last = self.headers[-1] if self.headers else None
+        return last is None or last[0] != RG_FOR or last[1] == source
 
     @property
     def position(self) -> Position:

@@ -292,13 +292,14 @@ class ControlApplied(WireRecord):
 
 class AssignmentRecord(WireRecord):
     """Who owns which shard of a stage: shard number (as text) to the worker's incarnation, and to the attempt that is
-    asked of it, which grows when a parked shard is to start again.
+    asked of it, which grows when a parked shard is to start again. `parked`: shards that an operator has parked, and why.
     """
 
     stage: str
     at: Timestamp
     shards: dict[str, str]
     attempts: dict[str, int]
+    parked: dict[str, str] = {}
 
 
 class ShardStatusRecord(WireRecord):
@@ -309,6 +310,22 @@ class ShardStatusRecord(WireRecord):
     worker: str
     state: Literal["starting", "running", "parked", "fenced", "stopped"]
     reason: str
+    at: Timestamp
+
+
+class RedrivenRecord(WireRecord):
+    """A dead letter that an operator put back where it came from; written together with what was put back.
+
+    `dead_letter` is its partition and offset (`2/17`), `origin` where the record stood first, `corrected` says that its
+    value was replaced.
+    """
+
+    dead_letter: str
+    event_id: str
+    origin: EventPosition
+    stage: str
+    corrected: bool
+    by: str
     at: Timestamp
 
 
@@ -333,6 +350,7 @@ WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.CONTROL_APPLIED_V1: ControlApplied,
     names.ASSIGNMENT_V1: AssignmentRecord,
     names.SHARD_STATUS_V1: ShardStatusRecord,
+    names.REDRIVEN_V1: RedrivenRecord,
 }
 """The model of each `ce_type`."""
 

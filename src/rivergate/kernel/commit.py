@@ -155,9 +155,14 @@ def stamp(spec: ShardSpec, record: CommitRecord) -> Callable[[Output, int], Head
 
 
 def dead_letter(spec: ShardSpec, record: Record, reason: str) -> Output:
-    """A record that couldn't be handled: its raw bytes and headers, where it came from, and why."""
+    """A record that couldn't be handled: its raw bytes and headers, where it came from, and why.
+
+    One that had been redriven keeps where it stood first, which may be its event id.
+    """
     kept = [(k, v) for k, v in record.headers or () if not k.startswith("rg_")]
     origin = str(record.position).encode()
+    if (first := record.header("rg_origin")) is not None:
+        kept.append(("rg_first_origin", first))
     return Output(
         topic=names.topic(spec.app, names.DEAD_LETTERS),
         partition=record.partition,

@@ -18,7 +18,7 @@ from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError, ShardParked
 from rivergate.domain.record import Record
 from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
-from rivergate.runtime import keys
+from rivergate.runtime import commands, keys
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.kafka.readiness import is_serving
 from rivergate.runtime.paths import DataDir
@@ -30,6 +30,8 @@ from rivergate.topics.catalogue import Catalogue
 _LOG = logging.getLogger("rivergate.runtime")
 
 CONTROL_S = 60.0
+READ_S = 5.0
+"""How long it may take to read what the gate has answered before; one that an operator has parked answers nothing new."""
 LOOK_S = 0.02
 OPERATOR = "operator"
 
@@ -44,6 +46,7 @@ class Bootstrap:
         self._planned = {(s.stage, shard) for s in slots for shard in s.shards}
         self._status: StatusFollower | None = None
         self._ready = False
+        self._on_purpose: set[tuple[str, int]] = set()
         self._since = rfc3339(wall_clock())
 
     def demand_broker(self) -> None:
@@ -101,7 +104,9 @@ class Bootstrap:
                 for r in tail.poll(1000, 0.1):
                     self._answered(r, wanted)
                 meanwhile()
-                self._demand_some_unparked({k: s for k, s in self.reports().items() if k[0] == names.GATE})
+                gate = {k: s for k, s in self.reports().items() if k[0] == names.GATE}
+                patient = time.monotonic() < deadline - CONTROL_S + READ_S
+                self._demand_some_unparked(self._not_on_purpose(gate) if patient else gate)
                 if time.monotonic() > deadline:
                     raise RivergateError(
                         f"the gate didn't answer within {CONTROL_S:.0f} s",
@@ -113,11 +118,11 @@ class Bootstrap:
     def is_ready(self) -> bool:
         """Whether every planned shard reported that it runs, or that it is parked; once true it stays so.
 
-        Raises `ShardParked` where all shards of a stage are parked.
+        Raises `ShardParked` where all shards of a stage are parked, save those that an operator has parked.
         """
         if not self._ready:
             found = self.reports()
-            self._demand_some_unparked(found)
+            self._demand_some_unparked(self._not_on_purpose(found))
             self._ready = self._planned <= {k for k, s in found.items() if s.state in ("running", "parked")}
         return self._ready
 
@@ -127,6 +132,11 @@ class Bootstrap:
             self._status = StatusFollower(KafkaTail(self._bootstrap, f"{self._app.name}.readiness"), self._app.name)
         found = self._status.read()
         return {k: s for k, s in found.items() if k in self._planned and s.at >= self._since}
+
+    def _not_on_purpose(self, found: Mapping[tuple[str, int], ShardStatus]) -> Mapping[tuple[str, int], ShardStatus]:
+        """Without the shards that an operator has parked, or had when we looked before."""
+        self._on_purpose |= commands.parked(self._data).keys()
+        return {k: s for k, s in found.items() if k not in self._on_purpose}
 
     def _demand_some_unparked(self, found: Mapping[tuple[str, int], ShardStatus]) -> None:
         for stage in {s for s, _ in self._planned}:

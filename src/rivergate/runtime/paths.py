@@ -98,6 +98,11 @@ class DataDir:
         return self.root / "app.json"
 
     @property
+    def parked(self) -> Path:
+        """One file for each shard that an operator has parked, with the reason. It stays when nothing runs."""
+        return self.root / "parked"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the supervisor while it runs."""
         return self.root / "supervisor.lock"

@@ -74,6 +74,7 @@ class Supervisor:
         self._owners = Owners()
         self._assigned: set[str] = set()
         self._unpublished: set[str] = set()
+        self._parked: Mapping[tuple[str, int], str] = {}
         self._publish_at = 0.0
         self._watch_at = 0.0
 
@@ -91,6 +92,7 @@ class Supervisor:
                 self._insist(step, stop)
             _LOG.info("the topics are there")
             self._say_what_runs(topics=True)
+            self._follow_parked()
             self._assign("gate")
             self._insist(lambda: bootstrap.demand_control(stop, self._crew.revive), stop)
             _LOG.info("the policy is in force")
@@ -111,6 +113,7 @@ class Supervisor:
         for stage, shard in commands.take_resumes(self._base.data):
             if self._owners.resume(stage, shard):
                 self._assign(stage)
+        self._follow_parked()
         self._patiently(self._publish)
         self._say_what_runs()
         self._patiently(lambda: self._see_whether_ready(bootstrap))
@@ -189,7 +192,13 @@ class Supervisor:
         self._unpublished |= found
         self._patiently(self._publish)
 
+    def _follow_parked(self) -> None:
+        """Tell the stages of which an operator has parked a shard since, or let it run again."""
+        before, self._parked = self._parked, commands.parked(self._base.data)
+        self._assign(*self._assigned.intersection(stage for (stage, _), _ in before.items() ^ self._parked.items()))
+
     def _publish(self) -> None:
         if self._unpublished and time.monotonic() >= self._publish_at:
-            self._assignments.publish({s: self._owners.stages[s] for s in self._unpublished}, wall_clock())
+            owners = {s: self._owners.stages[s] for s in self._unpublished}
+            self._assignments.publish(owners, wall_clock(), self._parked)
             self._unpublished.clear()

@@ -74,6 +74,9 @@ class Assignments(Protocol):
         The number beside a shard is the attempt: when it grows, a shard that has parked starts again.
         """
 
+    def parked(self, stage: str) -> Mapping[int, str]:
+        """Shards of the stage that an operator has parked, and why, as of the last call of `shards_of`."""
+
 
 class ShardThread(threading.Thread):
     """Runs one shard until it is told to stop, is fenced, or parks."""
@@ -160,6 +163,7 @@ class Worker:
         self._between = between
         self._threads: dict[tuple[int, int], ShardThread] = {}
         self._leaving: dict[int, tuple[ShardThread, float]] = {}
+        self._parked: dict[int, str] = {}
         self._reports: dict[int, ShardReport] = {}
         self._lock = threading.Lock()
 
@@ -181,7 +185,7 @@ class Worker:
                 _LOG.warning("assignments can't be read, so what is ours stays ours: %s", e.what)
             if time.monotonic() - reported > REPORT_S:
                 reported = time.monotonic()
-                mine = {shard for shard, _ in self._threads}
+                mine = {shard for shard, _ in self._threads} | self._parked.keys()
                 for report in self.reports.values():
                     if report.shard in mine:  # of the others, somebody else is telling by now
                         self._report(report)
@@ -193,7 +197,9 @@ class Worker:
             thread.join(JOIN_S)
 
     def _follow(self) -> None:
-        wanted = set(self._assignments.shards_of(self._stage, self._name).items())
+        given = self._assignments.shards_of(self._stage, self._name)
+        parked = {s: why for s, why in self._assignments.parked(self._stage).items() if s in given}
+        wanted = {(shard, attempt) for shard, attempt in given.items() if shard not in parked}
         for gone in self._threads.keys() - wanted:
             thread = self._threads.pop(gone)
             thread.ask_to_stop()
@@ -205,6 +211,16 @@ class Worker:
             mine = self._threads.get(key)
             if mine is not None and _may_come_back(mine):
                 self._start(*key)
+        self._tell_parked(parked)
+
+    def _tell_parked(self, parked: Mapping[int, str]) -> None:
+        """Once a shard that an operator has parked has drained, it is reported as such."""
+        self._parked = {s: why for s, why in self._parked.items() if s in parked}
+        for shard, why in parked.items():
+            thread, _ = self._leaving.get(shard, (None, 0.0))
+            if self._parked.get(shard) != why and (thread is None or not thread.is_alive()):
+                self._parked[shard] = why
+                self._tell(shard, "parked", why)
 
     def _still_leaving(self, shard: int) -> bool:
         """Whether the thread that had the shard is given time to end; one that hangs is fenced by its successor."""

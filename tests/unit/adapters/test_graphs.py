@@ -53,6 +53,17 @@ def test_a_denial_is_the_tools_result_too() -> None:
     assert '{"status":"denied","reason":"not today"}' in world.results()[0]
 
 
+def test_a_redriven_event_of_another_stage_is_passed_over() -> None:
+    """The graph has handled it; one that is for the graph begins a run."""
+    world = GraphWorld()
+    for stage in (b"agent-other", b"agent-triage"):
+        headers = [("rg_origin", b"alarms/0/%d" % len(stage)), ("rg_for", b"/rivergate/plant/" + stage)]
+        world.broker.append("alarms", 0, b'{"machine": "press-1", "code": 1}', headers=headers)
+    run_until(world.performer(), lambda: waits(world))
+    assert [v["event_id"] for v in world.values("proposals")] == ["alarms/0/12"]
+    assert [p[2] for p in world.journal()[-1].open] == [1]
+
+
 def test_an_unknown_outcome_is_not_an_answer() -> None:
     """A person has to settle it first."""
     world = GraphWorld()

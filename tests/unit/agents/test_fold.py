@@ -65,6 +65,17 @@ class Broken(Agent):
         raise KeyError(event.door)
 
 
+def test_a_redriven_record_is_for_the_stage_that_had_set_it_aside() -> None:
+    """Other agents of the topic have handled it; under its origin's id it is the event that it was."""
+    event = b'{"door": "north"}'
+    with AgentTest(Doorman) as t:
+        t.send_raw(Opened, event, headers=[("ce_type", b"door.opened"), ("rg_for", b"/rivergate/test/agent-broken")])
+        assert t.proposals == []
+        headers = [("ce_type", b"door.opened"), ("rg_origin", b"x/0/5"), ("rg_for", b"/rivergate/test/agent-doorman")]
+        assert t.send_raw(Opened, event, headers=headers).event_id == "x/0/5"
+        assert len(t.proposals) == 2
+
+
 def batch(seq: int = 0) -> Batch:
     """A commit's circumstances."""
     return Batch("app", "agent-doorman", 0, seq, 1_000_000, lambda: 0)

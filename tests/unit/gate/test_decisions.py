@@ -17,6 +17,10 @@ from tests.unit.gate.world import (
 
 from rivergate.domain import names
 from rivergate.domain.clock import SECOND, rfc3339
+from rivergate.domain.dead_letter import DeadLetter
+from rivergate.domain.record import Record
+from rivergate.kernel.commit import dead_letter
+from rivergate.kernel.shard import ShardSpec
 
 Said = list[tuple[str, dict[str, Any]]]
 
@@ -54,6 +58,25 @@ def test_the_review_span_covers_the_whole_wait() -> None:
     assert (span.name, span.parent_id, span.trace_id) == ("review inspect", gate_span.span_id, gate_span.trace_id)
     assert span.end_ns - span.start_ns == 30 * 10**9
     assert span.links == [("c" * 32, "d" * 16)]
+
+
+def test_a_redriven_decision_counts_under_its_signature() -> None:
+    """One from a clock ahead of the gate's went to the dead letters; put back later, it is judged as it was signed."""
+    w = World().ready()
+    opened = w.open_review()
+    decision = w.decision(opened, decided_at=rfc3339(w.clock + 400 * SECOND))
+    assert kinds_of(w.send(decision)) == []
+    assert "ahead" in w.skipped[0]
+    spec = ShardSpec("plant", names.GATE, 0, (), "c", "w")
+    letter = dead_letter(spec, decision, w.skipped[0])
+    commit = ("rg_commit", b"gate/0/2/0")
+    lying = Record(letter.topic, 3, 0, letter.key, letter.value, [*(letter.raw_headers or ()), commit])
+    found = DeadLetter.of("plant", lying)
+    assert found is not None
+    output, headers = found.redriven()
+    again = Record(output.topic, output.partition, 9, output.key, output.value, headers)
+    answer = judged(w.later(200).send(again))
+    assert (answer["decision_id"], answer["result"]) == ("d1", "counted")
 
 
 def test_a_rejection_denies_and_labels_false() -> None:

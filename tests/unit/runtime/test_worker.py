@@ -48,6 +48,7 @@ class Given:
 
     def __init__(self, *answers: Mapping[int, int] | Exception) -> None:
         self.answers = list(answers)
+        self.on_purpose: dict[int, str] = {}
 
     def shards_of(self, stage: str, worker: str) -> Mapping[int, int]:
         """The next answer, the last one again and again."""
@@ -55,6 +56,10 @@ class Given:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def parked(self, stage: str) -> Mapping[int, str]:
+        """What an operator has parked, as a test says it."""
+        return self.on_purpose
 
 
 class Driver:
@@ -235,3 +240,30 @@ def test_a_shard_that_was_given_up_is_reported_no_more(running: Running, monkeyp
     told = len(running.reports.all)
     assert running.reports.wait_for(lambda reports: sum(r.shard == 1 for r in reports[told:]) > 20)
     assert [r.state for r in running.reports.all[told:] if r.shard == 0] == []
+
+
+def test_a_shard_that_an_operator_parks_drains_and_stays_until_it_is_resumed(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told as parked once it has ended, again and again, so that nobody takes its worker for dead."""
+    monkeypatch.setattr(module, "REPORT_S", 0.0)
+    assignments = Given({0: 0})
+    running.start(assignments, idle)
+    assert running.reports.wait_for(lambda _: "running" in running.reports.states())
+    assignments.on_purpose = {0: "by ada"}
+    assert running.reports.wait_for(lambda all_: [r.reason for r in all_].count("by ada") > 20)
+    assert running.reports.states() == ["starting", "running", "stopped", "parked"]
+    assignments.on_purpose = {1: "another worker's"}
+    assert running.reports.wait_for(lambda _: running.reports.states()[-1] == "running")
+    assert {r.shard for r in running.reports.all} == {0}
+
+
+def test_a_worker_that_gets_a_parked_shard_leaves_it_alone(running: Running) -> None:
+    """A successor of the one that parked it, and the other shards go on."""
+    assignments = Given({0: 0, 1: 0})
+    assignments.on_purpose = {0: "by ada"}
+    running.start(assignments, idle)
+    assert running.reports.wait_for(
+        lambda _: "running" in running.reports.states(1) and running.reports.states(0) != []
+    )
+    assert running.reports.states(0) == ["parked"]

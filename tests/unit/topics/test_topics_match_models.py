@@ -19,7 +19,7 @@ NOT_TYPED = {
 TOPIC_NAMES = {
     names.PROPOSALS, names.REVIEWS, names.REVIEW_WORK, names.DECISIONS, names.ACTIONS, names.DENIALS, names.OUTCOMES,
     names.LABELS, names.RESPONSES, names.MESSAGES, names.CONTROL, names.CONTROL_APPLIED, names.CONTROL_PULSE,
-    names.ASSIGNMENTS, names.SHARD_STATUS, names.DEAD_LETTERS, names.OTLP_SPANS, f"{names.JOURNAL}.{{stage}}",
+    names.ASSIGNMENTS, names.SHARD_STATUS, names.DEAD_LETTERS, names.REDRIVES, names.OTLP_SPANS, f"{names.JOURNAL}.{{stage}}",
 }  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def stem(file: TopicFile) -> str:
 def test_every_system_topic_has_a_file_and_no_other() -> None:
     """The code's constants and the files name the same topics."""
     assert {stem(f) for f in FILES} == TOPIC_NAMES
+    assert {names.system_name("a", f"a.{t}") for t in TOPIC_NAMES} == names.SYSTEM
 
 
 def test_every_record_type_lives_on_exactly_one_topic() -> None:

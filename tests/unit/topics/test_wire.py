@@ -59,6 +59,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     names.SHARD_STATUS_V1: {
         "stage": "gate", "shard": 0, "worker": "gate-0-a", "state": "running", "reason": "", "at": AT,
     },
+    names.REDRIVEN_V1: {
+        "dead_letter": "2/17", "event_id": "e", "origin": EVENT, "stage": "agent-a", "corrected": False, "by": "op", "at": AT,
+    },
 }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class GraphWork:
         for event in agent.consumes:
             self._types.setdefault(event.topic_in(app), []).append(event)
         self._replies = agent.replies(app)
+        self._source = names.source(app, agent.stage).encode()
 
     # --- kernel.work.Work ----------------------------------------------------------------------------------
 
@@ -49,6 +50,8 @@ class GraphWork:
         """An event begins a run; an answer wakes the run that waits for it."""
         if record.topic in self._replies:
             return self._wake(record)
+        if not record.is_for(self._source):
+            return None
         try:
             case = self._case(batch, record)
         except BadInput as e:
