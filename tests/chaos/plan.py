@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.chaos.strikes import chosen
+from tests.chaos.strikes import chosen, nodes
 
 WORKERS = 2
 SETTLE_S = 60.0
@@ -42,6 +42,11 @@ class RoundPlan:
     plant: str = ""
 
     @property
+    def needs_nodes(self) -> bool:
+        """Whether a node is to be lost, which takes a cluster of two."""
+        return any(s.fault in nodes.FAULTS for s in self.strikes)
+
+    @property
     def settle_s(self) -> float:
         """How long the round may take to come to rest; with a planted fault it may never."""
         return PLANTED_SETTLE_S if self.plant else SETTLE_S
@@ -62,7 +67,7 @@ def plan_round(
     """The round of a seed, with faults drawn from those that `faults` names: a family first, then one of it."""
     draw = Random(f"round/{seed}")
     length_s = events / rate
-    families = chosen(faults)
+    families = chosen(faults, host)
     times = sorted(draw.uniform(0.08, 0.9) * length_s for _ in range(strikes if families else 0))
     return RoundPlan(
         seed=seed,

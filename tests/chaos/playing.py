@@ -23,6 +23,7 @@ from tests.chaos.inside.arming import PLANT
 from tests.chaos.inside.orders import folder_of
 from tests.chaos.plan import RoundPlan
 from tests.chaos.progress import Progress
+from tests.chaos.ray_nodes import RayNodes
 from tests.chaos.readers import Reader
 from tests.chaos.recovery import recoveries
 from tests.chaos.reviewer import Reviewer
@@ -111,6 +112,9 @@ class Round:
             folder = folder_of(app.data.root)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / PLANT).write_text(self.plan.plant)
+        if self.plan.needs_nodes:
+            nodes = self.arena.nodes = stack.enter_context(RayNodes())
+            app.use_ray(nodes.address)
         stack.callback(lambda: [other.end() for other in app.all_of_it])
         app.start()
         app.wait_until_ready()

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ class RunningApp:
         self._supervisor: LocalProcess | None = None
         self._seen: set[int] = set()
         self._twins: list[RunningApp] = []
+
+    def use_ray(self, address: str) -> None:
+        """Run on this Ray cluster."""
+        self.options = replace(self.options, extra=self.options.extra | {"ray_address": address})
 
     def start(self) -> None:
         """Start a supervisor; what it starts comes up by itself."""

@@ -17,7 +17,7 @@ from tests.chaos.feeder import SOURCE, Fed
 from tests.chaos.findings import Kind
 from tests.chaos.plan import RoundPlan, plan_round
 from tests.chaos.readers import fingerprint
-from tests.chaos.strikes import ALL, chosen
+from tests.chaos.strikes import ALL, FAMILIES, RAY_ALONE, chosen
 from tests.chaos.summary import quantile
 from tests.checker.evidence import Evidence
 from tests.checker.line import Line
@@ -26,9 +26,9 @@ APP = "w"
 EVENTS = 3
 
 
-def plan(seed: int) -> RoundPlan:
+def plan(seed: int, host: str = "local") -> RoundPlan:
     """A round's plan."""
-    return plan_round(seed, "local", "all", events=700, rate=70.0, strikes=3)
+    return plan_round(seed, host, "all", events=700, rate=70.0, strikes=3)
 
 
 def test_a_plan_follows_from_its_seed() -> None:
@@ -38,14 +38,16 @@ def test_a_plan_follows_from_its_seed() -> None:
 
 
 def test_all_faults_are_drawn() -> None:
-    """Whatever has a name comes up sooner or later."""
-    assert {s.fault for seed in range(1500) for s in plan(seed).strikes} == ALL.keys()
+    """Whatever has a name comes up sooner or later; what only Ray has, under Ray alone."""
+    drawn = {host: {s.fault for seed in range(1500) for s in plan(seed, host).strikes} for host in ("local", "ray")}
+    assert drawn["ray"] == ALL.keys()
+    assert drawn["local"] == {name for family, names in FAMILIES.items() if family not in RAY_ALONE for name in names}
 
 
 def test_an_unknown_fault_is_named() -> None:
     """A typo isn't a round without faults."""
     with pytest.raises(ValueError, match="no fault is named kill-everybody"):
-        chosen("kill-gate,kill-everybody")
+        chosen("kill-gate,kill-everybody", "local")
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.5, 2.0), (0.95, 4.0), (1.0, 4.0), (0.25, 1.0)])

@@ -96,6 +96,7 @@ class RayCluster:
                 "num_cpus": 0,
                 "max_restarts": -1,
                 "max_task_retries": 0,
+                "scheduling_strategy": "SPREAD",  # a node that is lost should take few with it, and no spare
             }
             remote: Any = self._ray.remote  # its overloads lack concurrency groups
             kind = remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)

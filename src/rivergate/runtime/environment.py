@@ -16,6 +16,8 @@ ALLOWED = frozenset(
         "PATH",
         "PYTHONPATH",
         "PYTHONDONTWRITEBYTECODE",
+        "RAY_AUTH_MODE",
+        "RAY_AUTH_TOKEN_PATH",
         "RIVERGATE_CACHE_DIR",
         "SSL_CERT_DIR",
         "SSL_CERT_FILE",

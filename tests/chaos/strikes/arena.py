@@ -12,6 +12,7 @@ from random import Random
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.progress import Progress
+from tests.chaos.ray_nodes import RayNodes
 from tests.chaos.running_app import RunningApp
 from tests.checker.line import Partition
 
@@ -40,6 +41,7 @@ class Arena:
     cluster: Cluster
     progress: Progress
     draw: Random
+    nodes: RayNodes | None = None
     hits: list[Hit] = field(default_factory=list)
     offsets_deleted: set[tuple[str, Partition]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
