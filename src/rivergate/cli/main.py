@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from rivergate.cli.broker import broker
+from rivergate.cli.changing import restart, scale
 from rivergate.cli.demo import demo
 from rivergate.cli.doctor import doctor
 from rivergate.cli.explain import explain
@@ -50,7 +51,7 @@ def options(
     )
 
 
-for command in (run_app, up, broker, produce, explain, replay, state, doctor):
+for command in (run_app, up, scale, restart, broker, produce, explain, replay, state, doctor):
     app.command()(command)
 for name, group in {"demo": demo, "topics": topics, "review": review, "trace": trace, "shards": shards}.items():
     app.add_typer(group, name=name)

@@ -12,10 +12,12 @@ from typing import Any
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime import commands
+from rivergate.runtime.changes import Changes
 from rivergate.runtime.crew import Crew
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host
 from rivergate.runtime.life_signs import SILENT_S, LifeSigns
+from rivergate.runtime.moves import Moves
 from rivergate.runtime.plan import Slot
 from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
@@ -24,6 +26,7 @@ from rivergate.runtime.stages import wall_clock
 _LOG = logging.getLogger("rivergate.runtime")
 
 TICK_S = 0.1
+MOVING_TICK_S = 0.01
 RETRY_S = 1.0
 WATCH_S = 0.5
 LAST_S = 5.0
@@ -41,6 +44,18 @@ class Owners:
         stage = self.stages.setdefault(slot.stage, {})
         for shard in slot.shards:
             stage[shard] = (worker, stage.get(shard, ("", 0))[1])
+
+    def hand(self, stage: str, shard: int, worker: str) -> None:
+        """One shard to this worker; to nobody, if it is empty."""
+        self.stages[stage][shard] = (worker, self.stages[stage][shard][1])
+
+    def of(self, worker: str) -> list[str]:
+        """Names of the shards that the worker has."""
+        return [f"{stage}/{s}" for stage, owned in self.stages.items() for s, (w, _) in owned.items() if w == worker]
+
+    def named(self, stage: str) -> dict[int, tuple[str, int]]:
+        """Owner and attempt of the stage's shards that have an owner."""
+        return {shard: owner for shard, owner in self.stages[stage].items() if owner[0]}
 
     def resume(self, stage: str, shard: int) -> bool:
         """Ask for another attempt; False where there is no such shard."""
@@ -72,6 +87,8 @@ class Supervisor:
         self._broker_starts = bool(base.options.get("broker_starts"))
         self._life_signs = LifeSigns(float(base.options.get("silent_s", SILENT_S)))
         self._owners = Owners()
+        moves = Moves(self._crew, self._hand, self._is_published, int(base.options.get("spares", 0)))
+        self._changes = Changes(base.data, moves)
         self._assigned: set[str] = set()
         self._unpublished: set[str] = set()
         self._publish_at = 0.0
@@ -99,7 +116,7 @@ class Supervisor:
             self._last_at = time.monotonic() + LAST_S
             while not stop.is_set():
                 self._tick(bootstrap)
-                stop.wait(TICK_S)
+                stop.wait(MOVING_TICK_S if self._changes.under_way else TICK_S)
         except Exception as e:
             self._state.fail(str(e) if isinstance(e, RivergateError) else f"a fault of rivergate: {e!r}")
             self._crew.stop()
@@ -112,6 +129,7 @@ class Supervisor:
         for stage, shard in commands.take_resumes(self._base.data):
             if self._owners.resume(stage, shard):
                 self._assign(stage)
+        self._patiently(lambda: self._change(bootstrap))
         self._patiently(self._publish)
         self._say_what_runs()
         self._patiently(lambda: self._see_whether_ready(bootstrap))
@@ -128,6 +146,11 @@ class Supervisor:
             self._crew.start(last)
         if ready:
             self._say_what_runs(ready=True)
+
+    def _change(self, bootstrap: Bootstrap) -> None:
+        """Go on with what somebody has asked for, once all that was planned runs."""
+        if bootstrap.is_ready() and not self._last:
+            self._changes.go_on(bootstrap.reports)
 
     def _look_at_shards(self, bootstrap: Bootstrap) -> None:
         reports = bootstrap.reports()
@@ -172,6 +195,17 @@ class Supervisor:
         if slot.stage in self._assigned:
             self._assign(slot.stage)
 
+    def _hand(self, stage: str, shard: int, worker: str) -> None:
+        """A shard is to be this worker's, or for the moment nobody's; published with the next tick."""
+        if worker and not self._owners.of(worker):
+            self._life_signs.forget(worker)  # it had nothing to report
+            self._life_signs.expect(worker)
+        self._owners.hand(stage, shard, worker)
+        self._unpublished.add(stage)
+
+    def _is_published(self, stage: str) -> bool:
+        return stage not in self._unpublished
+
     def _assign(self, *stages: str) -> None:
         found = {s for s in stages if s in self._owners.stages}
         self._assigned |= found
@@ -180,5 +214,5 @@ class Supervisor:
 
     def _publish(self) -> None:
         if self._unpublished and time.monotonic() >= self._publish_at:
-            self._assignments.publish({s: self._owners.stages[s] for s in self._unpublished}, wall_clock())
+            self._assignments.publish({s: self._owners.named(s) for s in self._unpublished}, wall_clock())
             self._unpublished.clear()
