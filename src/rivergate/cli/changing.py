@@ -88,8 +88,17 @@ def _show(answer: Answer, sentence: str, *, as_json: bool) -> None:
         table.add_column(column)
     table.add_column("paused", justify="right")
     for m in answer.moved:
-        table.add_row(m["shard"], m["before"], m["after"], m["state"], f"{m['paused_s']:.2f} s")
+        table.add_row(m["shard"], _slot(m["before"]), _slot(m["after"]), m["state"], f"{m['paused_s']:.2f} s")
     console = Console()
     if answer.moved:
         console.print(table)
-    console.print(f"{sentence}; {len(answer.moved) or 'no'} shards moved", highlight=False)
+    console.print(f"{sentence}; {_shards(len(answer.moved))} moved", highlight=False)
+
+
+def _slot(worker: str) -> str:
+    """An incarnation without the part that tells it from the ones before and after."""
+    return worker.rpartition("-")[0]
+
+
+def _shards(count: int) -> str:
+    return "1 shard" if count == 1 else f"{count or 'no'} shards"

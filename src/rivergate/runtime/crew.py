@@ -31,7 +31,7 @@ Took = Callable[[Slot, str], None]
 """Told that the shards of a slot are another incarnation's from now on."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Incarnation:
     """A slot's present process. `quick_deaths` in a row delay its next start; `first` is the slot's first one; one that is
     `new` has been recruited and hasn't arrived yet.

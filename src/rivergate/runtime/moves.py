@@ -93,14 +93,19 @@ class Moves:
             old = {i.name for i in self._crew.of(stage)}
             workers = sum(1 for i in self._crew.of(stage) if i.slot.shards)
             while left := [i for i in self._crew.of(stage) if i.name in old]:
-                leaving = min(left, key=lambda i: len(i.slot.shards))
-                recruits = yield from self._recruit(stage, 1)
-                while present := [i for i in self._crew.of(stage) if i.name == leaving.name and i.slot.shards]:
-                    yield from self._move(stage, present[0].slot.shards[0], recruits[0])
-                yield from self._retire(i.slot.name for i in self._crew.of(stage) if i.name == leaving.name)
+                yield from self._replace(min(left, key=lambda i: len(i.slot.shards)))
             yield from self._spread(stage, workers)  # nothing to do, unless something died meanwhile
 
     # --- steps ---------------------------------------------------------------------------------------------
+
+    def _replace(self, leaving: Incarnation) -> Steps:
+        """If it dies meanwhile, whoever has its shards then keeps them."""
+        stage = leaving.slot.stage
+        recruits = yield from self._recruit(stage, 1)
+        while leaving in self._crew.of(stage) and leaving.slot.shards:
+            yield from self._move(stage, leaving.slot.shards[0], recruits[0])
+        if leaving in self._crew.of(stage):
+            yield from self._retire([leaving.slot.name])
 
     def _spread(self, stage: str, workers: int) -> Steps:
         crew = self._crew
@@ -121,8 +126,8 @@ class Moves:
         """Start so many processes more, and wait until they have imported everything; their slots."""
         slots = [self._crew.recruit(stage) for _ in range(count)]
         try:
-            while not all(self._crew.has_arrived(s) for s in slots):
-                yield f"{' and '.join(slots)} import everything"
+            while waited_for := [s for s in slots if not self._crew.has_arrived(s)]:
+                yield f"{', '.join(waited_for)}: importing"
         except RivergateError as e:
             for slot in slots:
                 self._crew.retire(slot)
@@ -137,7 +142,7 @@ class Moves:
         for slot in slots:
             self._crew.retire(slot)
         while any(map(self._crew.is_leaving, slots)):
-            yield f"{' and '.join(slots)} end"
+            yield f"{', '.join(slots)}: ending"
         self.done.ended += slots
 
     def _move(self, stage: str, shard: int, to: str) -> Steps:
