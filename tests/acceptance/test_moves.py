@@ -18,7 +18,7 @@ from rivergate.runtime.kafka import LocalKafka
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-EVENTS, RATE = 6000, 60
+EVENTS, RATE = 5400, 45
 START_S, CHANGE_S, END_S = 90.0, 90.0, 180.0
 PAUSE_S = 15.0
 """A bound for a machine that does much else. The goal is two seconds: the test prints what it sees."""
@@ -58,17 +58,15 @@ def test_scaling_and_restarting_under_a_stream(
     until(partial(_has_begun, data), START_S, command)
     where = ("--app", app, "--data-dir", str(data))
     first = with_shards(data)
-    up = changed(start, "scale", f"{STAGE}=3", *where)
+    up = changed(start, "scale", f"{STAGE}=2", *where)
     assert len(up["moved"]) == 2, "a shard that stays with its worker doesn't move"
-    assert len(with_shards(data)) == 3
+    assert len(with_shards(data)) == 2
     before = _incarnations(data)
-    anew = changed(start, "restart", *where)
-    assert {m["shard"] for m in anew["moved"]} == {f"{s}/{n}" for s in (STAGE, "effects") for n in range(4)} | {
-        "gate/0"
-    }
+    anew = changed(start, "restart", STAGE, "gate", *where)
+    assert {m["shard"] for m in anew["moved"]} == {f"{STAGE}/{n}" for n in range(4)} | {"gate/0"}
     assert _incarnations(data) & before == set()
     down = changed(start, "scale", f"{STAGE}=1", *where)
-    assert len(down["moved"]) == len(down["ended"]) == 2
+    assert (len(down["moved"]), len(down["ended"])) == (2, 1)
     assert len(with_shards(data)) == len(first) == 1
     orders_then = len(orders_in(data))
     assert command.wait(END_S) == 0, command.err
