@@ -101,6 +101,10 @@ class Crew:
         """A stage's present processes, spares and new ones included, oldest slots first."""
         return [i for i in self._live.values() if i.slot.stage == stage]
 
+    def in_slot(self, slot: str) -> Incarnation:
+        """The slot's present process."""
+        return self._live[slot]
+
     def owner_of(self, stage: str, shard: int) -> Incarnation:
         """The process in the slot that has the shard."""
         return next(i for i in self.of(stage) if shard in i.slot.shards)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rivergate.adapters.kafka_status import ShardStatus
@@ -75,11 +76,13 @@ class Moves:
         self._monotonic = monotonic
         self.reports: Reports = {}
         self.done = Done()
+        self._workers: dict[str, int] = {}
 
     def scale(self, stage: str, workers: int) -> Steps:
         """Spread a stage's shards over so many workers. Raises `BadInput`, `RivergateError`."""
         self._demand_scalable(stage, workers)
         yield from self._spread(stage, workers)
+        self._workers[stage] = workers
 
     def restart(self, stages: Sequence[str]) -> Steps:
         """Replace the processes of these stages one after another, of all that have shards if none is named.
@@ -91,28 +94,20 @@ class Moves:
             self._demand_stage(stage)
         for stage in stages:
             old = {i.name for i in self._crew.of(stage)}
-            workers = sum(1 for i in self._crew.of(stage) if i.slot.shards)
+            workers = self._workers.setdefault(stage, sum(bool(i.slot.shards) for i in self._crew.of(stage)))
             while left := [i for i in self._crew.of(stage) if i.name in old]:
                 yield from self._replace(min(left, key=lambda i: len(i.slot.shards)))
-            yield from self._spread(stage, workers)  # nothing to do, unless something died meanwhile
+            yield from self._spread(stage, workers)  # nothing to do, unless something died or failed before
 
     # --- steps ---------------------------------------------------------------------------------------------
-
-    def _replace(self, leaving: Incarnation) -> Steps:
-        """If it dies meanwhile, whoever has its shards then keeps them."""
-        stage = leaving.slot.stage
-        recruits = yield from self._recruit(stage, 1)
-        while leaving in self._crew.of(stage) and leaving.slot.shards:
-            yield from self._move(stage, leaving.slot.shards[0], recruits[0])
-        if leaving in self._crew.of(stage):
-            yield from self._retire([leaving.slot.name])
 
     def _spread(self, stage: str, workers: int) -> Steps:
         crew = self._crew
         had = {i.slot.name for i in crew.of(stage) if i.slot.shards}
-        yield from self._recruit(stage, workers + self._spares - len(crew.of(stage)))
-        while moves := plan.moves(self._places(stage), workers):
-            yield from self._move(stage, *moves[0])
+        recruits = yield from self._recruit(stage, workers + self._spares - len(crew.of(stage)))
+        with self._dismissing(recruits):
+            while moves := plan.moves(self._places(stage), workers):
+                yield from self._move(stage, *moves[0])
         surplus = max(0, len(crew.of(stage)) - workers - self._spares)
         idle = [i.slot.name for i in crew.of(stage) if not i.slot.shards]
         yield from self._retire(sorted(idle, key=lambda slot: slot not in had)[:surplus])
@@ -122,23 +117,41 @@ class Moves:
         there = [i.slot for i in self._crew.of(stage) if i.slot.shards or self._crew.has_arrived(i.slot.name)]
         return {s.name: s.shards for s in (*(s for s in there if s.shards), *(s for s in there[::-1] if not s.shards))}
 
+    def _replace(self, leaving: Incarnation) -> Steps:
+        """If it dies meanwhile, whoever has its shards then keeps them."""
+        stage = leaving.slot.stage
+        recruits = yield from self._recruit(stage, 1)
+        with self._dismissing(recruits):
+            while leaving in self._crew.of(stage) and leaving.slot.shards:
+                yield from self._move(stage, leaving.slot.shards[0], recruits[0])
+        if leaving in self._crew.of(stage):
+            yield from self._retire([leaving.slot.name])
+
     def _recruit(self, stage: str, count: int) -> Generator[str, None, list[str]]:
         """Start so many processes more, and wait until they have imported everything; their slots."""
         slots = [self._crew.recruit(stage) for _ in range(count)]
-        try:
-            while waited_for := [s for s in slots if not self._crew.has_arrived(s)]:
-                yield f"{', '.join(waited_for)}: importing"
-        except RivergateError as e:
-            for slot in slots:
-                self._crew.retire(slot)
-            raise RivergateError(
-                f"a new process of {stage} can't begin, so the old ones go on: {e.what}", where=e.where, remedy=e.remedy
-            ) from e
+        with self._dismissing(slots):
+            try:
+                while waited_for := [s for s in slots if not self._crew.has_arrived(s)]:
+                    yield f"{', '.join(waited_for)}: importing"
+            except RivergateError as e:
+                what = f"a new process of {stage} can't begin, so the old ones go on: {e.what}"
+                raise RivergateError(what, where=e.where, remedy=e.remedy) from e
         self.done.started += slots
         return slots
 
-    def _retire(self, slots: Iterable[str]) -> Steps:
-        slots = list(slots)
+    @contextmanager
+    def _dismissing(self, recruits: Iterable[str]) -> Iterator[None]:
+        """Where it doesn't go well, those that have no shards are of no use."""
+        try:
+            yield
+        except RivergateError:
+            for slot in recruits:
+                if not self._crew.in_slot(slot).slot.shards:
+                    self._crew.retire(slot)
+            raise
+
+    def _retire(self, slots: list[str]) -> Steps:
         for slot in slots:
             self._crew.retire(slot)
         while any(map(self._crew.is_leaving, slots)):
@@ -146,6 +159,20 @@ class Moves:
         self.done.ended += slots
 
     def _move(self, stage: str, shard: int, to: str) -> Steps:
+        """A shard that ran and parks at its new worker goes back: what it was drained to is still the newest."""
+        before, ran = self._crew.owner_of(stage, shard), self._is(stage, shard, "running")
+        yield from self._hand_over(stage, shard, to)
+        if ran and self._is(stage, shard, "parked"):
+            why, log = self.reports[stage, shard].reason.partition("\n→ ")[0], f"{to}.log"
+            if before in self._crew.of(stage):
+                yield from self._hand_over(stage, shard, before.slot.name)
+            now = f"{self.reports[stage, shard].state} at {self._crew.owner_of(stage, shard).slot.name} now"
+            raise RivergateError(
+                f"{stage}/{shard} parked at its new worker, and is {now}; nothing else moves: {why}",
+                remedy=f"see {log}; mend the code or put the old code back, and restart {stage} again",
+            )
+
+    def _hand_over(self, stage: str, shard: int, to: str) -> Steps:
         name = f"{stage}/{shard}"
         before = self._crew.owner_of(stage, shard)
         self._crew.move(stage, shard, to)
@@ -174,6 +201,9 @@ class Moves:
                     remedy="see `rivergate shards list` and the logs; the supervisor goes on trying; ask again afterwards",
                 )
             yield f"{stage}/{shard}: {self._crew.owner_of(stage, shard).slot.name} opens it"
+
+    def _is(self, stage: str, shard: int, state: str) -> bool:
+        return self._says(stage, shard, self._crew.owner_of(stage, shard), (state,))
 
     def _says(self, stage: str, shard: int, worker: Incarnation, states: Collection[str]) -> bool:
         report = self.reports.get((stage, shard))

@@ -41,9 +41,13 @@ class Mover:
         }
         self.told: list[tuple[str, int, str]] = []
         self.obey = True
+        self.unreadable: set[int] = set()
+        self.first = self.ground.in_slot(FIRST)
         self._next_reports: list[tuple[str, int, str, str]] = []
         self.reports: dict[tuple[str, int], ShardStatus] = {}
         self.moves.reports = self.reports
+        for (stage, shard), worker in self.owners.items():
+            self.report(stage, shard, worker, "running")
 
     def hand(self, stage: str, shard: int, worker: str) -> None:
         """See `Moves`."""
@@ -51,11 +55,19 @@ class Mover:
         self.told.append((stage, shard, worker))
         self.owners[stage, shard] = worker
         if self.obey:
-            self._next_reports.append((stage, shard, worker or before, "running" if worker else "stopped"))
+            state = (
+                "stopped"
+                if not worker
+                else "parked"
+                if shard in self.unreadable and worker != self.first
+                else "running"
+            )
+            self._next_reports.append((stage, shard, worker or before, state))
 
     def report(self, stage: str, shard: int, worker: str, state: str) -> None:
         """A worker says what it does with a shard."""
-        self.reports[stage, shard] = ShardStatus(stage, shard, worker, state, "", "")
+        why = "can't read it\n→ mend it" if state == "parked" else ""
+        self.reports[stage, shard] = ShardStatus(stage, shard, worker, state, why, "")
 
     def run(self, steps: Steps, until: Callable[[], bool] = lambda: False) -> bool:
         """Take steps to the end, or until it holds; whether they came to their end."""
@@ -228,6 +240,36 @@ def test_a_new_process_that_cannot_begin_changes_nothing(mover: Mover, change: C
         mover.run(steps)
     assert mover.names() == before
     assert mover.told == []
+
+
+def test_a_shard_that_new_code_cannot_read_goes_back(mover: Mover) -> None:
+    """Nothing else moves, and no process stays that has got nothing."""
+    mover.unreadable = {0}
+    with pytest.raises(
+        RivergateError, match="is running at agent-x-0 now; nothing else moves: can't read it\n→ see agent-x-2"
+    ):
+        mover.run(mover.moves.restart([STAGE]))
+    assert {shard for stage, shard, _ in mover.told} == {0}
+    assert min(mover.spread().items()) == ("agent-x-0", SHARDS)
+    assert mover.ground.in_slot(FIRST) == mover.first
+    assert len(mover.names()) == 2
+    mover.unreadable = {1}
+    with pytest.raises(RivergateError, match="agent-x/1 parked at its new worker"):
+        mover.run(mover.moves.restart([STAGE]))
+    assert sorted(mover.spread().values()) == [(), (0,), (1, 2, 3)], "what was done stays"
+    mover.unreadable = set()
+    assert mover.run(mover.moves.restart([STAGE]))
+    assert sorted(mover.spread().values()) == [(), SHARDS]
+
+
+def test_a_shard_that_was_parked_may_be_so_again(mover: Mover) -> None:
+    """It is none of the new process's doing."""
+    mover.unreadable = {0}
+    mover.report(STAGE, 0, mover.first, "parked")
+    assert mover.run(mover.moves.restart([STAGE]))
+    assert {m.shard: m.state for m in mover.moves.done.moved} == {
+        f"{STAGE}/{n}": "parked" if n == 0 else "running" for n in SHARDS
+    }
 
 
 def test_a_recruit_that_is_killed_is_started_again(mover: Mover) -> None:
