@@ -70,7 +70,7 @@ class Deployed:
         shutil.copytree(Path(__file__).parent / "deployed", self.code.parent)
 
     def run(self, *more: str) -> Command:
-        """Run it; it is ready when this returns."""
+        """Run it, in processes if nothing is said; it is ready when this returns."""
         broker = ("--bootstrap", self._kafka.bootstrap, "--host", "local", "--review-port", "0")
         command = self._start("run", "deployed.app:app", *self.where, *broker, *more)
         until(lambda: "Ctrl-C ends it" in command.err, START_S, command)
@@ -117,12 +117,15 @@ def stream(kafka: LocalKafka, app: str) -> Iterator[Stream]:
     made.end()
 
 
-def test_other_code_goes_on_where_the_old_stood(deployed: Deployed, stream: Stream) -> None:
+@pytest.mark.parametrize("host", ["local", "ray"])
+def test_other_code_goes_on_where_the_old_stood(
+    deployed: Deployed, stream: Stream, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """First code that can't be loaded, which changes nothing, then some that can: no tick is lost or counted twice, and
     each shard goes over to the new code once, from the snapshot that its drain has left, without anybody accepting it.
     Code that can't read the old state comes last: the first shard that finds it out goes back.
     """
-    command = deployed.run("--workers", "2")
+    command = deployed.run("--workers", "2", "--host", host)
     stream.start()
     until(lambda: len(deployed.counted()) > ENOUGH, START_S, command)
 
@@ -134,6 +137,7 @@ def test_other_code_goes_on_where_the_old_stood(deployed: Deployed, stream: Stre
     assert {c["code"] for c in deployed.counted()} == {1}
 
     deployed.code.write_text(good.replace("CODE = 1", "CODE = 2"))
+    monkeypatch.setenv("DEPLOYED_MORE", "10")
     deployed.ask(0, "restart", STAGE)
     deployed.code.write_text(good.replace("CODE = 1", "CODE = 3") + UNREADING)
     assert "nothing else moves" in deployed.ask(1, "restart", STAGE)
@@ -148,7 +152,7 @@ def test_other_code_goes_on_where_the_old_stood(deployed: Deployed, stream: Stre
         of_key = [c for c in found if c["key"] == key]
         assert [c["count"] for c in of_key] == list(range(1, len(of_key) + 1)), "the state went over"
         assert [c["code"] for c in of_key] == sorted(c["code"] for c in of_key), "and nothing went back"
-    assert {c["code"] for c in found} == {1, 2}
+    assert {c["code"] for c in found} == {1, 12}, "the new code, and the new value of its variable"
     for shard, commits in deployed.commits().items():
         codes = [c["code"] for c in commits]
         assert sum(a != b for a, b in pairwise(codes)) == 1, f"shard {shard}"

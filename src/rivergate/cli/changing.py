@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from rivergate.cli.patience import patient_progress
 from rivergate.domain.errors import AlreadyRunning, BadInput, RivergateError
 from rivergate.runtime.changes import Answer, Change, ask, wait_for_answer
 from rivergate.runtime.lock import demand_unlocked
+from rivergate.runtime.noted_app import noted_app
 from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.runtime.running import read_running
 
@@ -43,8 +45,14 @@ def restart(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replace the worker processes of a running app one after another: with the code that is on disk now."""
-    answer = _change(Change(tuple(stages or ())), app, data_dir)
+    """Replace the worker processes of a running app one after another: with the code that is on disk now.
+
+    Variables that the app declares take the values that they have here and now, where they have one.
+    """
+    noted = noted_app(DataDir(data_dir or default_data_dir(app)))
+    declared = noted.environment if noted else ()
+    environment = {name: os.environ[name] for name in declared if name in os.environ}
+    answer = _change(Change(tuple(stages or ()), environment=environment), app, data_dir)
     _show(answer, f"{', '.join(stages) if stages else app} runs in new processes", as_json=as_json)
 
 

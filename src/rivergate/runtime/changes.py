@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,14 @@ LOOK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is asked for: `workers` processes for the one stage, or new processes for these stages, or for all of them."""
+    """What is asked for: `workers` processes for the one stage, or new processes for these stages, or for all of them.
+
+    From then on processes see these values of variables in `environment`, which the app declares; they may be secrets.
+    """
 
     stages: tuple[str, ...] = ()
     workers: int | None = None
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,15 @@ def wait_for_answer(data: DataDir, asked: str, tell: Callable[[str], None], dema
 
 
 class Changes:
-    """Takes them from the data directory and makes them. One thread, the supervisor's."""
+    """Takes them from the data directory and makes them. One thread, the supervisor's.
 
-    def __init__(self, data: DataDir, moves: Moves) -> None:
+    `environ` is what hosts give new processes, as far as they may see it.
+    """
+
+    def __init__(self, data: DataDir, moves: Moves, environ: MutableMapping[str, str] = os.environ) -> None:
         self._data = data
         self._moves = moves
+        self._environ = environ
         self._asked = ""
         self._change = Change()
         self._steps: Steps = iter(())
@@ -119,16 +128,19 @@ class Changes:
             return False
         try:
             value = json.loads(path.read_text())
-            self._change = Change(tuple(map(str, value["stages"])), value["workers"] and int(value["workers"]))
-        except (ValueError, KeyError, TypeError) as e:
+            workers = None if value["workers"] is None else int(value["workers"])
+            environment = {str(k): str(v) for k, v in value["environment"].items()}
+            self._change = Change(tuple(map(str, value["stages"])), workers, environment)
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
             _LOG.warning("%s asks for nothing that there is: %r", path, e)
             return False
         finally:
             path.unlink()
         _LOG.info("begins: %s", self._change)
         self._asked = path.name.split(".")[1]
+        self._environ.update(environment)
         self._moves.done = Done()
-        stages, workers = self._change.stages, self._change.workers
+        stages = self._change.stages
         self._steps = self._moves.restart(stages) if workers is None else self._moves.scale(stages[0], workers)
         return True
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from rivergate.agents import Agent, Context
 from rivergate.domain.event import Event
 
 CODE = 1
+MORE = int(os.environ.get("DEPLOYED_MORE", "0"))
 
 
 class Ticked(Event, topic="{app}-ticks", key="key"):
@@ -39,4 +41,4 @@ class Counter(Agent):
     def on_event(self, event: Ticked, ctx: Context) -> None:
         """Count."""
         self.counts[event.key] = self.counts.get(event.key, 0) + 1
-        ctx.publish(Counted(key=event.key, n=event.n, count=self.counts[event.key], code=CODE))
+        ctx.publish(Counted(key=event.key, n=event.n, count=self.counts[event.key], code=CODE + MORE))

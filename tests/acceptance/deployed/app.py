@@ -13,4 +13,11 @@ def app() -> App:
     """One agent; nothing is proposed."""
     from .agent import Counter
 
-    return App("deployed", [Counter], HERE / "policy.yaml", topics=[HERE / "topics"], partitions=2)
+    return App(
+        "deployed",
+        [Counter],
+        HERE / "policy.yaml",
+        topics=[HERE / "topics"],
+        environment=["DEPLOYED_MORE"],
+        partitions=2,
+    )

@@ -68,6 +68,19 @@ def test_a_change_is_answered_step_by_step(data: DataDir) -> None:
     assert list((data.root / "commands").iterdir()) == []
 
 
+def test_processes_see_the_values_that_come_with_a_change(data: DataDir) -> None:
+    """They may be secrets: nobody else is told, and nothing is left of them."""
+    environ = {"KEY": "old", "PATH": "/bin"}
+    change = Change(environment={"KEY": "new"})
+    changes = Changes(data, Script(), environ)
+    asked = ask(data, change)
+    changes.go_on(dict)
+    assert environ == {"KEY": "new", "PATH": "/bin"}
+    assert "new" not in repr(change)
+    assert "new" not in repr(answer_to(data, asked))
+    assert [p.suffix for p in (data.root / "commands").iterdir()] == [".answer"]
+
+
 def test_changes_are_made_one_after_another_as_they_were_asked(data: DataDir) -> None:
     """Whatever was asked meanwhile waits."""
     script = Script()
