@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.acceptance.command import Start, orders_in, state_of, until
 from tests.acceptance.holding import check_report, check_world, demo, report_of
@@ -64,7 +65,8 @@ def test_scaling_and_restarting_under_a_stream(
     before = _incarnations(data)
     anew = changed(start, "restart", STAGE, "gate", *where)
     assert {m["shard"] for m in anew["moved"]} == {f"{STAGE}/{n}" for n in range(4)} | {"gate/0"}
-    assert _incarnations(data) & before == set()
+    assert _incarnations(data).keys() & before.keys() == set()
+    until(lambda: not any(map(psutil.pid_exists, before.values())), END_S, command)
     down = changed(start, "scale", f"{STAGE}=1", *where)
     assert (len(down["moved"]), len(down["ended"])) == (2, 1)
     assert len(with_shards(data)) == len(first) == 1
@@ -85,9 +87,10 @@ def _check_pauses(kafka: LocalKafka, app: str, host: str) -> None:
     assert {shard: s for shard, s in longest.items() if s > PAUSE_S} == {}
 
 
-def _incarnations(data: Path) -> set[str]:
-    """What runs of agent and gate, spares included."""
-    return {p["incarnation"] for p in state_of(data)["processes"] if p["stage"] in (STAGE, "gate") and p["alive"]}
+def _incarnations(data: Path) -> dict[str, int]:
+    """Process ids of what runs of agent and gate, spares included."""
+    processes = state_of(data)["processes"]
+    return {p["incarnation"]: p["pid"] for p in processes if p["stage"] in (STAGE, "gate") and p["alive"]}
 
 
 def _has_begun(data: Path) -> bool:

@@ -163,13 +163,13 @@ class Moves:
         before, ran = self._crew.owner_of(stage, shard), self._is(stage, shard, "running")
         yield from self._hand_over(stage, shard, to)
         if ran and self._is(stage, shard, "parked"):
-            why, log = self.reports[stage, shard].reason.partition("\n→ ")[0], f"{to}.log"
+            why = self.reports[stage, shard].reason.partition("\n→ ")[0]
             if before in self._crew.of(stage):
                 yield from self._hand_over(stage, shard, before.slot.name)
             now = f"{self.reports[stage, shard].state} at {self._crew.owner_of(stage, shard).slot.name} now"
             raise RivergateError(
                 f"{stage}/{shard} parked at its new worker, and is {now}; nothing else moves: {why}",
-                remedy=f"see {log}; mend the code or put the old code back, and restart {stage} again",
+                remedy=f"see {to}.log; mend the code or put the old code back, and restart {stage} again",
             )
 
     def _hand_over(self, stage: str, shard: int, to: str) -> Steps:
@@ -179,7 +179,7 @@ class Moves:
         began = self._monotonic()
         self._hand(stage, shard, "")
         while not self._is_published(stage):
-            yield f"{name}: waits for the broker"
+            yield f"{name}: {before.slot.name} drains it"
         until = self._monotonic() + DRAIN_S
         while before.running.alive() and not self._says(stage, shard, before, AT_REST) and self._monotonic() < until:
             yield f"{name}: {before.slot.name} drains it"

@@ -129,27 +129,23 @@ class Supervisor:
         for stage, shard in commands.take_resumes(self._base.data):
             if self._owners.resume(stage, shard):
                 self._assign(stage)
-        self._patiently(lambda: self._change(bootstrap))
         self._patiently(self._publish)
         self._say_what_runs()
-        self._patiently(lambda: self._see_whether_ready(bootstrap))
+        self._patiently(lambda: self._go_on_if_ready(bootstrap))
         if time.monotonic() >= self._watch_at:
             self._watch_at = time.monotonic() + WATCH_S
             self._patiently(self._assignments.demand_ours)
             self._patiently(lambda: self._look_at_shards(bootstrap))
             self._end_hung_workers(bootstrap)
 
-    def _see_whether_ready(self, bootstrap: Bootstrap) -> None:
+    def _go_on_if_ready(self, bootstrap: Bootstrap) -> None:
+        """Once all that was planned runs, changes may be made to it."""
         ready = bootstrap.is_ready()
         if ready or time.monotonic() >= self._last_at:
             last, self._last = self._last, []
             self._crew.start(last)
         if ready:
             self._say_what_runs(ready=True)
-
-    def _change(self, bootstrap: Bootstrap) -> None:
-        """Go on with what somebody has asked for, once all that was planned runs."""
-        if bootstrap.is_ready() and not self._last:
             self._changes.go_on(bootstrap.reports)
 
     def _look_at_shards(self, bootstrap: Bootstrap) -> None:
