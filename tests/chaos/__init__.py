@@ -12,7 +12,7 @@ The world (`cluster.py`, `app/`, `running_app.py`)
     are allowed, reviewed or denied; a script answers the reviews. The effector's target keeps a ledger of its own.
 The plan and the strikes (`plan.py`, `strikes/`)
     A seeded plan draws faults by family: signals, supervisors, zombies, crashes between any two steps of a commit,
-    single requests of the commit protocol (proxy), the broker, committed offsets. A strike returns once the harness has
+    single requests of the commit protocol (proxy), the broker, committed offsets, moves of shards. A strike returns once the harness has
     done its part; it never waits until all is well, so strikes meet recoveries.
 What runs inside the app (`inside/`)
     A `sitecustomize` on the PYTHONPATH of the app's processes arms crash hooks, aborts, and planted faults by files in

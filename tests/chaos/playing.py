@@ -30,6 +30,7 @@ from tests.chaos.reviewer import Reviewer
 from tests.chaos.running_app import RunningApp
 from tests.chaos.strikes import ALL as STRIKES
 from tests.chaos.strikes.arena import Arena
+from tests.chaos.strikes.moves import refusals
 from tests.checker.line import Partition
 from tests.checker.reading import gather
 
@@ -182,7 +183,7 @@ class Round:
         )
         self.report.actions = len(evidence.story.actions)
         self.report.recoveries = recoveries(self.arena.hits, evidence.journals)
-        yield from (Found(Kind.LOST, "strikes", what) for what in self.arena.problems)
+        yield from (Found(Kind.LOST, "strikes", what) for what in (*self.arena.problems, *refusals(self.arena)))
         yield from judge(world)
 
     def clear(self) -> None:

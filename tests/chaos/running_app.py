@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -130,19 +131,15 @@ class RunningApp:
             self._seen |= {p.pid for p in found.processes if p.pid}
         return found.processes if found else ()
 
-    def process_of(self, slot: str, timeout_s: float = READY_S) -> StageProcess:
-        """The slot's live process, waited for. Raises `TimeoutError`."""
+    def process_of(self, stage: str, draw: Random, timeout_s: float = READY_S) -> StageProcess:
+        """One of the stage's live processes, waited for. Raises `TimeoutError`."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            for process in self.processes:
-                if process.slot == slot and process.alive and process.pid and _lives(process.pid):
-                    return process
+            found = [p for p in self.processes if p.stage == stage and p.alive and p.pid and _lives(p.pid)]
+            if found:
+                return draw.choice(sorted(found, key=lambda p: p.slot))
             time.sleep(LOOK_S)
-        raise TimeoutError(f"{slot} of {self.name} runs nowhere after {timeout_s:.0f} s")
-
-    def slots(self, stage: str) -> list[str]:
-        """Names of the places for processes of a stage."""
-        return [p.slot for p in self.processes if p.stage == stage]
+        raise TimeoutError(f"{stage} of {self.name} runs nowhere after {timeout_s:.0f} s")
 
     def keep_up(self) -> None:
         """Raise what ended the supervisor, if it has ended; where it found no broker, start it again, as systemd would."""

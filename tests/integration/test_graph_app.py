@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Producer
 
 from rivergate.adapters.kafka_reader import KafkaReader
+from rivergate.runtime.changes import Change, ask, wait_for_answer
 from rivergate.runtime.kafka import LocalKafka
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
@@ -81,3 +82,19 @@ def test_a_graph_in_a_running_app_acts_through_gate_and_effects(session: Session
     assert len(proposals) == len(set(proposals)) == 10
     orders = (session.data.root / "work-orders.jsonl").read_bytes().splitlines()
     assert len({orjson.loads(line)["proposal_id"] for line in orders}) == len(orders) == 8
+
+
+def test_a_graph_moves_to_more_workers_and_to_new_ones(session: Session) -> None:
+    """What is open goes on elsewhere, and nothing is proposed twice."""
+    for rounds, change in enumerate((Change(("agent-triage",), 2), Change(("agent-triage",))), 1):
+        send_alarms(session)
+        answer = wait_for_answer(session.data, ask(session.data, change), lambda _: None, session.demand_alive)
+        assert {m["state"] for m in answer.moved} == {"running"}
+        wait_for(session, rounds * len(MACHINES))
+    state = session.running
+    assert state is not None
+    assert sum(p.has_shards for p in state.processes if p.stage == "agent-triage") == 2
+    send_alarms(session)
+    wait_for(session, 3 * len(MACHINES))
+    proposals = [v["proposal_id"] for v in values(session, "proposals")]
+    assert len(proposals) == len(set(proposals)) == 15

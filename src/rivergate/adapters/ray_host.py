@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,11 @@ class RayCluster:
         with _signals_kept():
             ray.init(**settings)
 
-    def start(self, name: str, entry: str, spec: str, log_file: Path) -> RayProcess:
-        """Run `entry` in the actor of this name, which is made if there is none."""
+    def start(self, name: str, entry: str, spec: str, log_file: Path, environment: Mapping[str, str]) -> RayProcess:
+        """Run `entry` in the actor of this name, which is made if there is none, with these variables beside the cluster's."""
         actor = self._actors.get(name)
         if actor is None:
-            options = {
+            options: dict[str, Any] = {
                 "name": name,
                 "lifetime": "detached",
                 "get_if_exists": True,
@@ -98,6 +98,8 @@ class RayCluster:
                 "max_task_retries": 0,
                 "scheduling_strategy": "SPREAD",  # a node that is lost should take few with it, and no spare
             }
+            if environment:
+                options["runtime_env"] = {"env_vars": dict(environment)}
             remote: Any = self._ray.remote  # its overloads lack concurrency groups
             kind = remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)
             actor = kind.options(**options).remote(str(log_file), str(Path.cwd()))

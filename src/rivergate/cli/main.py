@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from rivergate.cli.broker import broker
+from rivergate.cli.changing import restart, scale
 from rivergate.cli.demo import demo
 from rivergate.cli.dlq import dlq
 from rivergate.cli.doctor import doctor
@@ -51,7 +52,7 @@ def options(
     )
 
 
-for command in (run_app, up, broker, produce, explain, replay, state, doctor):
+for command in (run_app, up, scale, restart, broker, produce, explain, replay, state, doctor):
     app.command()(command)
 groups = {"demo": demo, "topics": topics, "review": review, "trace": trace, "shards": shards, "dlq": dlq}
 for name, group in groups.items():

@@ -33,7 +33,12 @@ AppName = Annotated[str | None, typer.Option("--app", help="Run it under another
 Partitions = Annotated[int | None, typer.Option(min=1, help="Partitions of inputs and system topics.")]
 DataDirOption = Annotated[Path | None, typer.Option(file_okay=False, help="Keys, snapshots, views, logs.")]
 HostOption = Annotated[HostName, typer.Option("--host", help="Agents as Ray actors, or as processes.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes for each agent; its shards are spread over them.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Processes for each agent; its shards are spread over them. [default: as last scaled, else 1]"
+    ),
+]
 Spares = Annotated[int, typer.Option(min=0, help="Processes for each stage that wait to take over from a dead one.")]
 ReviewPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of the review page; 0 takes a free one.")]
 Otlp = Annotated[str | None, typer.Option(help="Forward spans to this OTLP/HTTP endpoint, e.g. http://127.0.0.1:4318.")]
@@ -51,7 +56,7 @@ def run(
     partitions: Partitions = None,
     data_dir: DataDirOption = None,
     host: HostOption = HostName.RAY,
-    workers: Workers = 1,
+    workers: Workers = None,
     spares: Spares = 1,
     stage: Annotated[list[str] | None, typer.Option(help="Run these stages alone (repeat it for more).")] = None,
     review_port: ReviewPort = 8300,
@@ -82,7 +87,7 @@ def up(
     partitions: Partitions = None,
     data_dir: DataDirOption = None,
     host: HostOption = HostName.RAY,
-    workers: Workers = 1,
+    workers: Workers = None,
     spares: Spares = 1,
     review_port: ReviewPort = 8300,
     otlp: Otlp = None,

@@ -61,7 +61,7 @@ def recover(
     if changed and spec.accept_new_code is None:
         raise ShardParked(
             f"{spec.name} was last run by other code ({record.code[:12]}, now {spec.code[:12]}) and has no snapshot "
-            f"of its newest commit {record.seq}",
+            f"of its newest commit {record.seq} that this code can read",
             remedy="stop the old code with a drain (SIGTERM) first, or start with --accept-new-code WHO:WHY",
         )
     total = record.seq + 1 - standing.seq

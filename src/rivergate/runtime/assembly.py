@@ -15,6 +15,7 @@ from rivergate.runtime.lock import data_lock
 from rivergate.runtime.noted_app import note_app
 from rivergate.runtime.plan import plan
 from rivergate.runtime.running import RunningState
+from rivergate.runtime.scaled import forget_workers, noted_workers
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.supervisor import Supervisor
 
@@ -40,9 +41,12 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
         app = Declaration.read(data.declaration_file)
         note_app(data, spec.app)
         only = tuple(spec.options.get("stages", ()))
+        if spec.options.get("workers") is not None:
+            forget_workers(data)
         slots = plan(
             app,
-            int(spec.options.get("workers", 1)),
+            int(spec.options.get("workers") or 1),
+            scaled=noted_workers(data),
             spares=int(spec.options.get("spares", 0)),
             otlp=bool(spec.options.get("otlp")),
             only=only,

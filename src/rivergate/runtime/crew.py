@@ -7,7 +7,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
+from rivergate.domain.errors import RivergateError
+from rivergate.runtime.arrivals import forget_arrivals, has_arrived
 from rivergate.runtime.endings import take_ending
 from rivergate.runtime.hosts import Host, Running
 from rivergate.runtime.plan import Slot
@@ -19,14 +22,20 @@ _LOG = logging.getLogger("rivergate.runtime")
 QUICK_DEATH_S = 10.0
 MAX_BACKOFF_S = 10.0
 STOP_S = 3.0
+RECRUIT_DEATHS = 2
+"""How often a recruit may be killed before it has arrived."""
+LEAVE_S = 20.0
+"""What a process gets that isn't needed any more, to end in good order."""
 
 Took = Callable[[Slot, str], None]
 """Told that the shards of a slot are another incarnation's from now on."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Incarnation:
-    """A slot's present process. `quick_deaths` in a row delay its next start; `first` is the slot's first one."""
+    """A slot's present process. `quick_deaths` in a row delay its next start; `first` is the slot's first one; one that is
+    `new` has been recruited and hasn't arrived yet.
+    """
 
     slot: Slot
     running: Running
@@ -35,6 +44,7 @@ class Incarnation:
     quick_deaths: int = 0
     start_at: float | None = None
     first: bool = True
+    new: bool = False
 
 
 class Crew:
@@ -49,6 +59,9 @@ class Crew:
         self._host_of = host_of
         self._took = took
         self._live: dict[str, Incarnation] = {}
+        self._leaving: dict[str, tuple[Incarnation, float]] = {}
+        self._names: set[str] = set()
+        forget_arrivals(base.data)
 
     def start(self, slots: Iterable[Slot]) -> None:
         """Start these for the first time."""
@@ -57,12 +70,13 @@ class Crew:
 
     def revive(self) -> None:
         """Start again what died. Raises what a process ended with if it can't even begin."""
-        for incarnation in [i for i in self._live.values() if not i.running.alive()]:
+        for incarnation in [i for i in self._live.values() if not i.running.alive() and not i.new]:
             self._revive(incarnation)
+        self._see_off()
 
     def alive(self) -> list[str]:
-        """Incarnations that run."""
-        return [i.name for i in self._live.values() if i.running.alive()]
+        """Incarnations that run and have shards, or serve."""
+        return [i.name for i in self._live.values() if i.running.alive() and not i.slot.is_spare]
 
     def kill_hung(self, name: str) -> None:
         """Kill an incarnation that answers nothing."""
@@ -74,30 +88,107 @@ class Crew:
         """What runs, for others to read."""
         return [
             StageProcess(i.slot.name, i.slot.stage, i.name, i.running.pid, i.running.alive(), bool(i.slot.shards))
-            for i in self._live.values()
+            for i in self._all()
         ]
+
+    # --- more and fewer ------------------------------------------------------------------------------------
+
+    def stages(self) -> list[str]:
+        """Stages that have shards."""
+        return sorted({i.slot.stage for i in self._live.values() if i.slot.shards})
+
+    def of(self, stage: str) -> list[Incarnation]:
+        """A stage's present processes, spares and new ones included, oldest slots first."""
+        return [i for i in self._live.values() if i.slot.stage == stage]
+
+    def in_slot(self, slot: str) -> Incarnation:
+        """The slot's present process."""
+        return self._live[slot]
+
+    def owner_of(self, stage: str, shard: int) -> Incarnation:
+        """The process in the slot that has the shard."""
+        return next(i for i in self.of(stage) if shard in i.slot.shards)
+
+    def recruit(self, stage: str) -> str:
+        """Start one process more of a stage, without shards; its slot, whose name was never used before."""
+        like = self.of(stage)[0].slot
+        name = next(n for n in (f"{stage}-{k}" for k in count()) if n not in self._names)
+        self._recruit(replace(like, name=name, shards=()))
+        return name
+
+    def has_arrived(self, slot: str) -> bool:
+        """Whether a slot's process could take shards over. Raises `RivergateError`, what it ended with, where it can't begin."""
+        recruit = self._live[slot]
+        arrived = has_arrived(self._base.data, recruit.name)
+        if arrived:
+            recruit.new = recruit.first = False
+        if recruit.new and not recruit.running.alive():
+            ending = take_ending(self._base.data, recruit.name)
+            if ending is not None or recruit.quick_deaths == RECRUIT_DEATHS:
+                raise ending[0] if ending else RivergateError(f"{recruit.name} ended: {recruit.running.why_ended()}")
+            recruit.quick_deaths += 1
+            self._recruit(recruit.slot)
+        return arrived and recruit.running.alive()
+
+    def _recruit(self, slot: Slot) -> None:
+        self._start(slot)
+        self._live[slot.name].new = True
+
+    def move(self, stage: str, shard: int, to: str) -> None:
+        """From now on the shard belongs to this slot; whoever calls it sees to the assignments."""
+        before = self.owner_of(stage, shard)
+        after = self._live[to]
+        before.slot = replace(before.slot, shards=tuple(s for s in before.slot.shards if s != shard))
+        after.slot = replace(after.slot, shards=tuple(sorted((*after.slot.shards, shard))))
+
+    def retire(self, slot: str) -> None:
+        """Have a slot's process end in good order, for good."""
+        leaving = self._live.pop(slot)
+        leaving.running.ask_to_stop()
+        self._leaving[slot] = (leaving, time.monotonic() + LEAVE_S)
+
+    def is_leaving(self, slot: str) -> bool:
+        """Whether a retired slot's process still runs."""
+        return slot in self._leaving
+
+    def _see_off(self) -> None:
+        for slot, (leaving, until) in list(self._leaving.items()):
+            late = time.monotonic() > until
+            if late:
+                _LOG.warning("%s didn't end within %.0f s: killed", leaving.name, LEAVE_S)
+            if late or not leaving.running.alive():
+                leaving.running.kill()
+                del self._leaving[slot]
+
+    def _all(self) -> list[Incarnation]:
+        return [*self._live.values(), *(leaving for leaving, _ in self._leaving.values())]
+
+    # --- the end -------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """End everything: spares at once, stages in good order, then the services that read what these have written."""
         deadline = time.monotonic() + STOP_S
-        for i in self._live.values():
+        for i in self._all():
             if i.slot.is_spare:  # it may still be importing, and has nothing to drain
                 i.running.kill()
         for services in (False, True):
-            group = [i for i in self._live.values() if i.slot.is_service is services]
+            group = [i for i in self._all() if i.slot.is_service is services]
             for i in group:
                 i.running.ask_to_stop()
             while time.monotonic() < deadline and any(i.running.alive() for i in group):
                 time.sleep(0.02)
-        for i in self._live.values():
+        for i in self._all():
             if i.running.alive():
                 _LOG.warning("%s didn't drain within %.1f s: killed", i.name, STOP_S)
                 i.running.kill()
         for host in self._host_of.values():
             host.close()
 
+    # --- starts --------------------------------------------------------------------------------------------
+
     def _start(self, slot: Slot) -> None:
         before = self._live.get(slot.name)
+        self._names.add(slot.name)
         name = f"{slot.name}-{uuid.uuid4().hex[:8]}"
         options = self._base.options | {"slot": slot.name, "log": slot.name}
         spec = replace(self._base, role=slot.role, stage=slot.stage, incarnation=name, options=options)
@@ -124,7 +215,7 @@ class Crew:
 
     def _replace_by_spare(self, dead: Incarnation) -> None:
         spares = (i for i in self._live.values() if i.slot.is_spare and i.slot.stage == dead.slot.stage)
-        spare = next((i for i in spares if i is not dead and i.running.alive()), None)
+        spare = next((i for i in spares if i is not dead and not i.new and i.running.alive()), None)
         if spare is None or not dead.slot.shards:
             return
         spare.slot, dead.slot = replace(spare.slot, shards=dead.slot.shards), replace(dead.slot, shards=())

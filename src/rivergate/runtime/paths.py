@@ -103,6 +103,11 @@ class DataDir:
         return self.root / "parked"
 
     @property
+    def scaled_file(self) -> Path:
+        """How many workers stages were scaled to. It stays when nothing runs."""
+        return self.root / "scaled.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the supervisor while it runs."""
         return self.root / "supervisor.lock"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rivergate.domain import names
@@ -42,16 +42,23 @@ class Slot:
 
 
 def plan(
-    app: Declaration, workers: int, *, spares: int = 0, otlp: bool = False, only: Iterable[str] = ()
+    app: Declaration,
+    workers: int,
+    *,
+    scaled: Mapping[str, int] | None = None,
+    spares: int = 0,
+    otlp: bool = False,
+    only: Iterable[str] = (),
 ) -> list[Slot]:
-    """All slots of an app: `workers` processes for each agent or graph, `spares` more for each stage with a journal.
+    """All slots of an app: `workers` processes for each agent or graph, or as many as `scaled` says of its stage, and
+    `spares` more for each stage with a journal.
 
     `only` keeps the stages that it names.
     """
     slots = []
     for role, agents in (("agent", app.agents), ("graph", app.graphs)):
         for stage in agents:
-            slots += _spread(role, stage, app.partitions, workers)
+            slots += _spread(role, stage, app.partitions, (scaled or {}).get(stage, workers))
     slots += _spread("gate", names.GATE, 1, 1)
     if app.effectors:
         slots += _spread("effects", names.EFFECTS, app.partitions, 1)
@@ -65,3 +72,15 @@ def plan(
 def _spread(role: str, stage: str, shards: int, workers: int) -> list[Slot]:
     workers = min(workers, shards)
     return [Slot(f"{stage}-{i}", role, stage, tuple(range(i, shards, workers))) for i in range(workers)]
+
+
+def moves(owned: Mapping[str, Sequence[int]], workers: int) -> list[tuple[int, str]]:
+    """Which shards move, and to which slot, for `workers` slots to have as many each as can be: as few as can be move.
+
+    `owned` names the shards of each slot that may have some. Of two slots with equally many the first is kept.
+    """
+    kept = sorted(owned, key=lambda slot: -len(owned[slot]))[:workers]
+    each, more = divmod(sum(map(len, owned.values())), len(kept))
+    room = {slot: each + (place < more) for place, slot in enumerate(kept)}
+    homeless = [shard for slot, shards in owned.items() for shard in shards[room.get(slot, 0) :]]
+    return [(homeless.pop(0), slot) for slot in kept for _ in range(room[slot] - len(owned[slot]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from rivergate.adapters.ray_host import RayCluster
@@ -16,12 +17,16 @@ class RayHost:
     """Runs workers as actors, one for each slot of the plan (`spec.options["slot"]`)."""
 
     def __init__(self, app: str, address: str | None = None) -> None:
+        self._environ = dict(os.environ)
         self._cluster = RayCluster(f"rivergate-{app}", address)
 
     def start(self, spec: ProcessSpec) -> Running:
-        """See `Host.start`."""
+        """See `Host.start`. Variables that have changed since the cluster was made are given to the actor alone."""
         slot = str(spec.options["slot"])
-        return self._cluster.start(slot, f"{__name__}:run_in_actor", spec.to_json(), spec.data.logs / f"{slot}.log")
+        now = {n: os.environ[n] for n in spec.app.environment if n in os.environ}
+        changed = {n: value for n, value in now.items() if value != self._environ.get(n)}
+        log = spec.data.logs / f"{slot}.log"
+        return self._cluster.start(slot, f"{__name__}:run_in_actor", spec.to_json(), log, changed)
 
     def close(self) -> None:
         """End the cluster, if it is ours."""

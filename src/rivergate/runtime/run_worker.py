@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rivergate.adapters.kafka_assignments import FollowedAssignments
 from rivergate.adapters.kafka_status import KafkaStatus
+from rivergate.runtime.arrivals import tell_arrival
 from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
@@ -24,6 +25,7 @@ def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
     assignments = FollowedAssignments(spec.bootstrap, spec.app.name, spec.security)
     status = KafkaStatus(spec.bootstrap, spec.app.name, spec.security)
     between, stop_answering = answering(spec)
+    tell_arrival(spec.data, spec.incarnation)
     try:
         Worker(spec.stage, spec.incarnation, assignments, make_driver, status.report, between).run(stop)
     finally:

@@ -43,14 +43,14 @@ def unheard(what: str, share: float | None) -> None:
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """How to run an app. No `bootstrap` means a local Kafka in the data directory; `spares` are processes for each stage
-    that have imported everything and wait to take over.
+    that have imported everything and wait to take over. No `workers` means as many as each stage was scaled to, else one.
     """
 
     app: AppRef
     data_dir: Path
     bootstrap: str | None = None
     host: str = "ray"
-    workers: int = 1
+    workers: int | None = None
     spares: int = 1
     stages: tuple[str, ...] = ()
     otlp: str | None = None

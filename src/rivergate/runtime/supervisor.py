@@ -12,10 +12,12 @@ from typing import Any
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime import commands
+from rivergate.runtime.changes import Changes
 from rivergate.runtime.crew import Crew
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.hosts import Host
 from rivergate.runtime.life_signs import SILENT_S, LifeSigns
+from rivergate.runtime.moves import Moves
 from rivergate.runtime.plan import Slot
 from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
@@ -24,6 +26,7 @@ from rivergate.runtime.stages import wall_clock
 _LOG = logging.getLogger("rivergate.runtime")
 
 TICK_S = 0.1
+MOVING_TICK_S = 0.01
 RETRY_S = 1.0
 WATCH_S = 0.5
 LAST_S = 5.0
@@ -41,6 +44,18 @@ class Owners:
         stage = self.stages.setdefault(slot.stage, {})
         for shard in slot.shards:
             stage[shard] = (worker, stage.get(shard, ("", 0))[1])
+
+    def hand(self, stage: str, shard: int, worker: str) -> None:
+        """One shard to this worker; to nobody, if it is empty."""
+        self.stages[stage][shard] = (worker, self.stages[stage][shard][1])
+
+    def of(self, worker: str) -> list[str]:
+        """Names of the shards that the worker has."""
+        return [f"{stage}/{s}" for stage, owned in self.stages.items() for s, (w, _) in owned.items() if w == worker]
+
+    def named(self, stage: str) -> dict[int, tuple[str, int]]:
+        """Owner and attempt of the stage's shards that have an owner."""
+        return {shard: owner for shard, owner in self.stages[stage].items() if owner[0]}
 
     def resume(self, stage: str, shard: int) -> bool:
         """Ask for another attempt; False where there is no such shard."""
@@ -72,6 +87,8 @@ class Supervisor:
         self._broker_starts = bool(base.options.get("broker_starts"))
         self._life_signs = LifeSigns(float(base.options.get("silent_s", SILENT_S)))
         self._owners = Owners()
+        moves = Moves(self._crew, self._hand, self._is_published, int(base.options.get("spares", 0)))
+        self._changes = Changes(base.data, moves)
         self._assigned: set[str] = set()
         self._unpublished: set[str] = set()
         self._parked: Mapping[tuple[str, int], str] = {}
@@ -100,7 +117,7 @@ class Supervisor:
             self._last_at = time.monotonic() + LAST_S
             while not stop.is_set():
                 self._tick(bootstrap)
-                stop.wait(TICK_S)
+                stop.wait(MOVING_TICK_S if self._changes.under_way else TICK_S)
         except Exception as e:
             self._state.fail(str(e) if isinstance(e, RivergateError) else f"a fault of rivergate: {e!r}")
             self._crew.stop()
@@ -116,20 +133,22 @@ class Supervisor:
         self._follow_parked()
         self._patiently(self._publish)
         self._say_what_runs()
-        self._patiently(lambda: self._see_whether_ready(bootstrap))
+        self._patiently(lambda: self._go_on_if_ready(bootstrap))
         if time.monotonic() >= self._watch_at:
             self._watch_at = time.monotonic() + WATCH_S
             self._patiently(self._assignments.demand_ours)
             self._patiently(lambda: self._look_at_shards(bootstrap))
             self._end_hung_workers(bootstrap)
 
-    def _see_whether_ready(self, bootstrap: Bootstrap) -> None:
+    def _go_on_if_ready(self, bootstrap: Bootstrap) -> None:
+        """Once all that was planned runs, changes may be made to it."""
         ready = bootstrap.is_ready()
         if ready or time.monotonic() >= self._last_at:
             last, self._last = self._last, []
             self._crew.start(last)
         if ready:
             self._say_what_runs(ready=True)
+            self._changes.go_on(bootstrap.reports)
 
     def _look_at_shards(self, bootstrap: Bootstrap) -> None:
         reports = bootstrap.reports()
@@ -186,6 +205,17 @@ class Supervisor:
         if slot.stage in self._assigned:
             self._assign(slot.stage)
 
+    def _hand(self, stage: str, shard: int, worker: str) -> None:
+        """A shard is to be this worker's, or for the moment nobody's; published with the next tick."""
+        if worker and not self._owners.of(worker):
+            self._life_signs.forget(worker)  # it had nothing to report
+            self._life_signs.expect(worker)
+        self._owners.hand(stage, shard, worker)
+        self._unpublished.add(stage)
+
+    def _is_published(self, stage: str) -> bool:
+        return stage not in self._unpublished
+
     def _assign(self, *stages: str) -> None:
         found = {s for s in stages if s in self._owners.stages}
         self._assigned |= found
@@ -199,6 +229,6 @@ class Supervisor:
 
     def _publish(self) -> None:
         if self._unpublished and time.monotonic() >= self._publish_at:
-            owners = {s: self._owners.stages[s] for s in self._unpublished}
+            owners = {s: self._owners.named(s) for s in self._unpublished}
             self._assignments.publish(owners, wall_clock(), self._parked)
             self._unpublished.clear()

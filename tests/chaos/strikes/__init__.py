@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.chaos.strikes import broker, crashes, network, nodes, offsets, signals, supervisors, zombies
+from tests.chaos.strikes import broker, crashes, moves, network, nodes, offsets, signals, supervisors, zombies
 from tests.chaos.strikes.arena import Fault
 
 FAMILIES: Mapping[str, Mapping[str, Fault]] = {
@@ -16,6 +16,7 @@ FAMILIES: Mapping[str, Mapping[str, Fault]] = {
     "broker": broker.FAULTS,
     "offsets": offsets.FAULTS,
     "nodes": nodes.FAULTS,
+    "moves": moves.FAULTS,
 }
 """A round draws a family first, then one of its faults, so that a family with many of them doesn't crowd others out."""
 

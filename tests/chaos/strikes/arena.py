@@ -16,6 +16,8 @@ from tests.chaos.ray_nodes import RayNodes
 from tests.chaos.running_app import RunningApp
 from tests.checker.line import Partition
 
+from rivergate.runtime.paths import DataDir
+
 AGENT, GATE, EFFECTS = "agent-tracker", "gate", "effects"
 SHORT = {"agent": AGENT, "gate": GATE, "effects": EFFECTS}
 """Stages by the word that faults call them."""
@@ -35,7 +37,9 @@ class Hit:
 
 @dataclass
 class Arena:
-    """One thread: the driver's. `app` changes hands when another supervisor takes over. `problems` fail the round."""
+    """One thread: the driver's. `app` changes hands when another supervisor takes over. `problems` fail the round.
+    `asked` are changes that a supervisor was asked for: by which fault, in which data directory, under which id.
+    """
 
     app: RunningApp
     cluster: Cluster
@@ -46,14 +50,11 @@ class Arena:
     offsets_deleted: set[tuple[str, Partition]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    asked: list[tuple[str, DataDir, str]] = field(default_factory=list)
 
-    def slot_of(self, stage: str) -> str:
-        """One of the places for a process of the stage."""
-        return self.draw.choice(sorted(self.app.slots(stage)) or [f"{stage}-0"])
-
-    def send(self, fault: str, slot: str, number: signal.Signals) -> tuple[str, int]:
-        """Send a signal to the slot's process and write down which shards it takes away; its incarnation and pid."""
-        process = self.app.process_of(slot)
+    def send(self, fault: str, stage: str, number: signal.Signals) -> tuple[str, int]:
+        """Send a signal to a process of the stage and write down which shards it takes away; its incarnation and pid."""
+        process = self.app.process_of(stage, self.draw)
         at_ms = time.time_ns() // 1_000_000
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)

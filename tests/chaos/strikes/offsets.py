@@ -25,7 +25,7 @@ def _delete(short: str, arena: Arena, fault: str) -> None:
         arena.problems.append(f"{fault}: {refused}")
         return
     arena.offsets_deleted |= {(group, place) for place in places}
-    arena.send(fault, arena.slot_of(SHORT[short]), signal.SIGKILL)
+    arena.send(fault, SHORT[short], signal.SIGKILL)
 
 
 FAULTS: dict[str, Fault] = {f"offsets-{short}": partial(_delete, short) for short in SHORT}

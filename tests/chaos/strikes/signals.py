@@ -9,7 +9,7 @@ from tests.chaos.strikes.arena import SHORT, Arena, Fault
 
 
 def _send(number: signal.Signals, stage: str, arena: Arena, fault: str) -> None:
-    arena.send(fault, arena.slot_of(stage), number)
+    arena.send(fault, stage, number)
 
 
 FAULTS: dict[str, Fault] = {

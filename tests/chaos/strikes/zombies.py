@@ -56,7 +56,7 @@ def _stop(stage: str, step: str, arena: Arena) -> tuple[int, str]:
             if found is not None:
                 return found.pid, found.worker
         orders.withdraw(arena.app.data.root, stage)
-    process = arena.app.process_of(arena.slot_of(stage))
+    process = arena.app.process_of(stage, arena.draw)
     os.kill(process.pid, signal.SIGSTOP)
     return process.pid, process.incarnation
 

@@ -5,84 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.domain.errors import ConfigError
-from rivergate.runtime.crew import Crew
 from rivergate.runtime.endings import leave_ending
-from rivergate.runtime.paths import DataDir
 from rivergate.runtime.plan import Slot
-from rivergate.runtime.spec import AppRef, ProcessSpec
 
 AGENT = Slot("agent-x-0", "agent", "agent-x", (0, 1))
 SPARE = Slot("agent-x-spare-0", "agent", "agent-x")
 GATE_SPARE = Slot("gate-spare-0", "gate", "gate")
-
-
-class Process:
-    """See `runtime.hosts.Running`."""
-
-    def __init__(self) -> None:
-        self.runs = True
-
-    @property
-    def pid(self) -> int:
-        """None of the system's."""
-        return 1
-
-    def alive(self) -> bool:
-        """As the test has it."""
-        return self.runs
-
-    def why_ended(self) -> str:
-        """Some words."""
-        return "the test ended it"
-
-    def ask_to_stop(self) -> None:
-        """It obeys."""
-        self.runs = False
-
-    def kill(self) -> None:
-        """It dies."""
-        self.runs = False
-
-    def kill_hung(self) -> None:
-        """It dies."""
-        self.runs = False
-
-
-class Ground:
-    """A crew, its host, and who has which shards."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = DataDir(folder).make()
-        self.processes: dict[str, Process] = {}
-        self.specs: dict[str, ProcessSpec] = {}
-        self.shards_of: dict[str, tuple[int, ...]] = {}
-        base = ProcessSpec("supervisor", "supervisor", "supervisor", AppRef("m:a", "a", 2), "h:1", str(folder))
-        self.crew = Crew(base, {True: self, False: self}, self._took)
-
-    def start(self, spec: ProcessSpec) -> Process:
-        """See `runtime.hosts.Host`."""
-        self.specs[spec.incarnation] = spec
-        self.processes[spec.incarnation] = Process()
-        return self.processes[spec.incarnation]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def in_slot(self, slot: Slot) -> str:
-        """The present incarnation of a slot."""
-        return next(p.incarnation for p in self.crew.processes() if p.slot == slot.name)
-
-    def end(self, slot: Slot) -> str:
-        """The slot's process dies, and the crew sees it; its incarnation."""
-        name = self.in_slot(slot)
-        self.processes[name].runs = False
-        self.crew.revive()
-        return name
-
-    def _took(self, slot: Slot, name: str) -> None:
-        self.shards_of = {n: s for n, s in self.shards_of.items() if s != slot.shards} | {name: slot.shards}
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""An app that a test copies elsewhere, runs, and deploys other code of."""
