@@ -100,9 +100,11 @@ def theirs(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile
 def replay(job: dict[str, Any], _stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
     """What `rivergate replay` does with a shard, from nothing to its newest commit."""
     from rivergate.kernel.replay import replay_shard
+    from rivergate.runtime.garbage import collect_rarely
     from rivergate.runtime.recorded_app import RecordedApp
     from rivergate.runtime.spec import ProcessSpec
 
+    collect_rarely()
     clock = Clock()
     with RecordedApp(ProcessSpec.from_json(job["spec"])) as recorded:
         past = recorded.past(job["stage"], 0)
