@@ -38,7 +38,7 @@ types: $(STAMP)
 layers: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 
-bench: $(STAMP) ## measure ours beside a bare exactly-once loop; writes benchmarks/results.json
+bench: $(STAMP) ## measure ours beside bare loop, Quix Streams and Faust; writes benchmarks/results.json
 	@$(BIN)/python -m tests.benchmarks
 
 ROUNDS ?= 12

@@ -6,61 +6,58 @@ what the comparison is about: a journal, digests, spans, snapshots, dead letters
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from tests.benchmarks.world import PROPOSING
-
-from rivergate.adapters import kafka_settings
-from rivergate.domain.clock import rfc3339
-from rivergate.runtime.garbage import collect_rarely
+from tests.benchmarks import by_hand
+from tests.benchmarks.by_hand import PROPOSING, Stamps, event_id_of
+from tests.benchmarks.telling import Clock, collect_rarely
 
 TIMEOUT_S = 10.0
-Headers = list[tuple[str, bytes]]
 
 
 @dataclass(slots=True)
 class Loop:
-    """consume → transactional produce → send_offsets → commit, until every input is read to its end or `stop`."""
+    """consume → transactional produce → send_offsets → commit, until every input is read to its end or `stop`.
 
-    bootstrap: str
-    app: str
-    name: str
-    inputs: dict[str, int]
-    """Topic to the offset at which it ends; a negative one means that it never does."""
-    batch: int
-    full: bool = True
-    """Whether `consume` may wait for a full batch; without, it takes what is there."""
+    `job` is what the process was told: clients' settings, inputs with the offset at which each ends (a negative one
+    means that it never does), the batch, and whether `consume` may wait until one is full.
+    """
+
+    job: dict[str, Any]
     committed: Callable[[int], None] | None = None
     """Told after each commit where it stands on its first input."""
     commits: int = 0
-    stamp: bytes = b""
-    common: Headers = field(default_factory=list)
+    stamps: Stamps = field(init=False)
 
-    def run(self, handle: Handle, ready: Callable[[], None], stop: Callable[[], bool]) -> float:
-        """Seconds from the first read to the last commit."""
-        collect_rarely()
-        consumer = Consumer(kafka_settings.consumer(self.bootstrap, f"{self.app}.{self.name}"))
-        producer = Producer(kafka_settings.transactional(self.bootstrap, f"{self.app}.{self.name}"))
+    def __post_init__(self) -> None:
+        self.stamps = Stamps(self.job["app"], self.job["stage"])
+
+    def run(self, handle: Handle, ready: Callable[[], None], stop: Callable[[], bool]) -> dict[str, float]:
+        """Seconds from the first read to the last commit, on the wall and of the processor."""
+        inputs: dict[str, int] = self.job["inputs"]
+        collect_rarely(self.job["garbage"])
+        consumer = Consumer(self.job["consumer"])
+        producer = Producer(self.job["producer"])
         producer.init_transactions(TIMEOUT_S)
-        consumer.assign([TopicPartition(t, 0, 0) for t in self.inputs])
+        consumer.assign([TopicPartition(t, 0, 0) for t in inputs])
+        clock = Clock()
+        first_input, at_first = next(iter(inputs)), 0
+        left = {t: end for t, end in inputs.items() if end != 0}
         ready()
-        first_input, at_first = next(iter(self.inputs)), 0
-        left = {t: end for t, end in self.inputs.items() if end != 0}
-        started = time.perf_counter()
+        clock.start()
         while left and not stop():
             messages = [m for m in self._consume(consumer) if m.error() is None]
             if not messages:
                 continue
             producer.begin_transaction()
-            self._start_batch()
+            self.stamps.start_batch(self.commits)
             positions: dict[str, int] = {}
             for n, m in enumerate(messages):
-                handle(self, producer, m, n)
+                handle(self.stamps, producer, m, n)
                 positions[str(m.topic())] = int(m.offset() or 0) + 1
             offsets = [TopicPartition(t, 0, at) for t, at in positions.items()]
             producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), TIMEOUT_S)
@@ -72,85 +69,50 @@ class Loop:
             for t, at in positions.items():
                 if at == left.get(t):
                     del left[t]
-        seconds = time.perf_counter() - started
+        figures = clock.figures()
         consumer.close()
-        return seconds
+        return figures
 
     def _consume(self, consumer: Consumer) -> list[Message]:
-        if self.full:
-            return consumer.consume(self.batch, 0.1)
+        batch = self.job["batch"]
+        if self.job["full"]:
+            return consumer.consume(batch, 0.1)
         first = consumer.consume(1, 0.1)
-        return first + consumer.consume(self.batch - 1, 0) if first else first
-
-    def _start_batch(self) -> None:
-        self.stamp = f"{self.name}/0/{self.commits}/".encode()
-        self.common = [
-            ("ce_specversion", b"1.0"),
-            ("ce_source", f"/bare/{self.app}/{self.name}".encode()),
-            ("ce_time", rfc3339(time.time_ns() // 1000).encode()),
-            ("content-type", b"application/json"),
-        ]
-
-    def headers(self, ce_id: bytes, ce_type: bytes, traceparent: bytes, n: int) -> Headers:
-        """The eight headers that rivergate writes too."""
-        return [
-            *self.common,
-            ("ce_id", ce_id),
-            ("ce_type", ce_type),
-            ("traceparent", traceparent),
-            ("rg_commit", self.stamp + b"%d" % n),
-        ]
+        return first + consumer.consume(batch - 1, 0) if first else first
 
 
-Handle = Callable[[Loop, Producer, Any, int], None]
+Handle = Callable[[Stamps, Producer, Any, int], None]
 
 
 def passing() -> Handle:
     """Decode, encode, write."""
     topic = ""
 
-    def handle(loop: Loop, producer: Producer, m: Any, n: int) -> None:
+    def handle(stamps: Stamps, producer: Producer, m: Any, n: int) -> None:
         nonlocal topic
-        topic = topic or f"{loop.app}-copies"
+        topic = topic or f"{stamps.app}-copies"
         there = dict(m.headers())
         value = orjson.loads(m.value())
-        copy = {"line": value["line"], "n": value["n"], "sensors": value["sensors"]}
-        headers = loop.headers(b"0-%d-%d" % (loop.commits, n), b"bench.copy", there["traceparent"], n)
-        producer.produce(topic, orjson.dumps(copy), value["line"].encode(), headers=headers)
+        headers = stamps.copy_headers(there["traceparent"], n)
+        producer.produce(topic, orjson.dumps(by_hand.copied(value)), value["line"].encode(), headers=headers)
 
     return handle
 
 
-def learning(counts: dict[str, int]) -> Handle:
-    """The learner by hand: predict, remember, propose for one in ten, learn when the label comes."""
-    from river.linear_model import LogisticRegression
-    from river.preprocessing import StandardScaler
+def learning(model: Any, counts: dict[str, int]) -> Handle:
+    """Predict, remember, propose for one in ten, learn when the label comes."""
+    predict, label = by_hand.learning(model, counts)
 
-    model = StandardScaler() | LogisticRegression()
-    remembered: dict[str, Any] = {}
-    early: dict[str, bool] = {}
-    counts["learned"] = 0
-
-    def learn(event_id: str, truth: bool) -> None:
-        model.learn_one(remembered.pop(event_id), truth)
-        counts["learned"] += 1
-
-    def handle(loop: Loop, producer: Producer, m: Any, n: int) -> None:
+    def handle(stamps: Stamps, producer: Producer, m: Any, n: int) -> None:
         value = orjson.loads(m.value())
         if m.topic().endswith(".labels"):
-            if value["event_id"] in remembered:
-                learn(value["event_id"], value["value"])
-            else:
-                early[value["event_id"]] = value["value"]
+            label(value)
             return
         there = dict(m.headers())
-        event_id = f"{there['ce_source'].decode()}#{there['ce_id'].decode()}"
-        trouble = model.predict_proba_one(value["sensors"]).get(True, 0.0)
-        remembered[event_id] = value["sensors"]
+        event_id = event_id_of(there)
+        sure = predict(event_id, value)
         if value["n"] % PROPOSING == 0:
-            propose(loop, producer, m, n, value, event_id, there["traceparent"], trouble)
-        if event_id in early:
-            learn(event_id, early.pop(event_id))
+            propose(stamps, producer, m, n, value, there, sure)
 
     return handle
 
@@ -158,10 +120,8 @@ def learning(counts: dict[str, int]) -> Handle:
 def asking() -> Handle:
     """First hop: a proposal for every event."""
 
-    def handle(loop: Loop, producer: Producer, m: Any, n: int) -> None:
-        there = dict(m.headers())
-        event_id = f"{there['ce_source'].decode()}#{there['ce_id'].decode()}"
-        propose(loop, producer, m, n, orjson.loads(m.value()), event_id, there["traceparent"], 0.5)
+    def handle(stamps: Stamps, producer: Producer, m: Any, n: int) -> None:
+        propose(stamps, producer, m, n, orjson.loads(m.value()), dict(m.headers()), 0.5)
 
     return handle
 
@@ -169,7 +129,7 @@ def asking() -> Handle:
 def judging() -> Handle:
     """Second hop: an action for every proposal."""
 
-    def handle(loop: Loop, producer: Producer, m: Any, n: int) -> None:
+    def handle(stamps: Stamps, producer: Producer, m: Any, n: int) -> None:
         there = dict(m.headers())
         value = orjson.loads(m.value())
         action = {k: value[k] for k in ("proposal_id", "kind", "arguments", "arguments_digest", "event_id", "event")}
@@ -180,30 +140,16 @@ def judging() -> Handle:
             "decisions": [],
             "expires_at": value["expires_at"],
         }
-        headers = loop.headers(there["ce_id"], b"rivergate.action.v1", there["traceparent"], n)
-        producer.produce(f"{loop.app}.actions", orjson.dumps(action), m.key(), 0, headers=headers)
+        headers = stamps.headers(there["ce_id"], b"rivergate.action.v1", there["traceparent"], n)
+        producer.produce(f"{stamps.app}.actions", orjson.dumps(action), m.key(), 0, headers=headers)
 
     return handle
 
 
 def propose(
-    loop: Loop, producer: Producer, m: Any, n: int, value: dict[str, Any], event_id: str, trace: bytes, sure: float
+    stamps: Stamps, producer: Producer, m: Any, n: int, value: dict[str, Any], there: dict[str, bytes], sure: float
 ) -> None:
-    """Write a record of a proposal's shape; its id and digest are mere text."""
-    pid = f"{value['n']:032x}"
-    proposal = {
-        "proposal_id": pid,
-        "app": loop.app,
-        "agent": loop.name,
-        "kind": "inspect",
-        "arguments": {"line": value["line"], "n": value["n"]},
-        "arguments_digest": "0" * 64,
-        "confidence": sure,
-        "reasons": [{"text": "one in ten"}],
-        "event_id": event_id,
-        "ordinal": 0,
-        "event": {"topic": m.topic(), "partition": 0, "offset": m.offset()},
-        "expires_at": "2030-01-01T00:00:00.000000Z",
-    }
-    headers = loop.headers(pid.encode(), b"rivergate.proposal.v1", trace, n)
-    producer.produce(f"{loop.app}.proposals", orjson.dumps(proposal), m.key(), 0, headers=headers)
+    """Write a record of a proposal's shape."""
+    proposal = stamps.proposal(value, event_id_of(there), m.topic(), m.offset(), sure)
+    headers = stamps.proposal_headers(value["n"], there["traceparent"], n)
+    producer.produce(f"{stamps.app}.proposals", orjson.dumps(proposal), m.key(), 0, headers=headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from confluent_kafka import Producer
+from tests.benchmarks import peers
 from tests.benchmarks.running import Stage
 from tests.benchmarks.world import LESSONS, SOURCE
 
@@ -23,14 +24,18 @@ from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
 from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.record import Headers
-from rivergate.runtime import keys
+from rivergate.runtime import garbage, keys
 from rivergate.runtime.app import load_app
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.paths import DataDir
+from rivergate.runtime.spec import AppRef, ProcessSpec
 from rivergate.runtime.stages import wall_clock
 
+BATCH = 1_000
 LINES = 64
+PEERS_OWN = ("bootstrap.servers", "group.id", "auto.offset.reset", "enable.auto.commit", "enable.partition.eof")
+"""Settings of our consumers that a peer makes itself; the end of a partition would be an error to it."""
 LATE = 2_000
 """A label comes when so many later events are done with; the newest so many stay unlabelled."""
 _RUNS = count()
@@ -45,26 +50,36 @@ class BenchApp:
         self.kind = kind
         self._core = core
         self._profile = profile
-        self._reference = f"tests.benchmarks.world:{kind}"
-        self._data = DataDir(folder / self.name).make()
-        keys.ensure_keys(self._data.keys)
-        app = replace(load_app(self._reference), name=self.name)
-        self._start = Bootstrap(Declaration.of(app), self._data, bootstrap, ())
+        self.data = DataDir(folder / self.name).make()
+        keys.ensure_keys(self.data.keys)
+        app = replace(load_app(f"tests.benchmarks.world:{kind}"), name=self.name)
+        self.reference = AppRef(f"tests.benchmarks.world:{kind}", self.name, app.partitions)
+        self._start = Bootstrap(Declaration.of(app), self.data, bootstrap, ())
         self._start.demand_topics()
 
     # --- processes -----------------------------------------------------------------------------------------
 
+    @property
+    def stage(self) -> str:
+        """Our agent's stage."""
+        return names.agent_stage(self.kind)
+
     def agent(self, inputs: dict[str, int], heard: Callable[[int], None] | None = None) -> Stage:
         """Our agent's stage, on the core that is kept for what is measured."""
-        job = self._ours("agent", names.agent_stage(self.kind), inputs, self._core)
-        return Stage(job | {"profile": self._profile}, heard)
+        job = self._ours("ours", "agent", self.stage, self._core)
+        return Stage(job | {"inputs": inputs, "profile": self._profile}, heard)
 
     @contextmanager
     def gate(self) -> Iterator[Stage]:
         """Our gate, with a policy in force, wherever there is room."""
-        with Stage(self._ours("gate", names.GATE, {"none": -1}, None)) as stage:
+        with Stage(self._ours("ours", "gate", names.GATE, None) | {"inputs": {"none": -1}}) as stage:
             self._start.demand_control(threading.Event(), lambda: None)
             yield stage
+
+    def replay(self) -> Stage:
+        """A replay of what our agent's stage has done, on the core that it ran on."""
+        profile = f"{self._profile}.replay" if self._profile else ""
+        return Stage(self._ours("replay", "replay", self.stage, self._core) | {"profile": profile})
 
     def bare(
         self,
@@ -76,23 +91,39 @@ class BenchApp:
         beside: bool = False,
     ) -> Stage:
         """The bare loop, pinned as ours is; one that stands for the gate (`beside`) as the gate is."""
-        core = None if beside else self._core
-        job = {"ours": False, "app": self.name, "stage": stage, "inputs": inputs, "full": full, "core": core}
+        name = f"{self.name}.{stage}"
+        clients = {
+            "consumer": _plain(kafka_settings.consumer(self.bootstrap, name)),
+            "producer": _plain(kafka_settings.transactional(self.bootstrap, name)),
+        }
         profile = "" if beside or not self._profile else f"{self._profile}.bare"
-        return Stage(job | {"bootstrap": self.bootstrap, "profile": profile}, heard)
+        job = self._theirs(stage, inputs) | clients | {"run": "bare", "full": full, "profile": profile}
+        return Stage(job | {"core": None} if beside else job, heard)
 
-    def _ours(self, role: str, stage: str, inputs: dict[str, int], core: int | None) -> dict[str, Any]:
+    def peer(self, peer: str, inputs: dict[str, int], heard: Callable[[int], None] | None = None) -> Stage:
+        """A peer with an environment of its own, pinned as ours is. Raises `peers.Unavailable`."""
+        clients = {
+            "consumer": _plain(kafka_settings.consumer(self.bootstrap, ""), but=PEERS_OWN),
+            "producer": _plain(kafka_settings.transactional(self.bootstrap, ""), but=PEERS_OWN),
+        }
+        job = self._theirs(self.kind, inputs) | clients
+        command = [peers.python_of(peer), "-W", "ignore", "-m", f"tests.benchmarks.{peer}_peer"]
+        return Stage(job, heard, command=command)
+
+    def _theirs(self, stage: str, inputs: dict[str, int]) -> dict[str, Any]:
         return {
-            "ours": True,
-            "reference": self._reference,
             "app": self.name,
-            "role": role,
             "stage": stage,
             "inputs": inputs,
-            "core": core,
+            "core": self._core,
             "bootstrap": self.bootstrap,
-            "data_dir": str(self._data.root),
+            "batch": BATCH,
+            "garbage": (garbage.YOUNG, garbage.MIDDLE, garbage.OLD),
         }
+
+    def _ours(self, run: str, role: str, stage: str, core: int | None) -> dict[str, Any]:
+        spec = ProcessSpec(role, stage, "bench", self.reference, self.bootstrap, str(self.data.root))
+        return {"run": run, "stage": stage, "core": core, "spec": spec.to_json()}
 
     # --- topics --------------------------------------------------------------------------------------------
 
@@ -117,10 +148,22 @@ class BenchApp:
             tail.close()
 
 
-class Truths:
-    """Writes the labels of a run, each once the event of `LATE` later is done with: late, as truth is."""
+def _plain(settings: dict[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:
+    """Settings as JSON can carry them; logging is each client's own."""
+    left_out = {"logger", "log_level", "transactional.id" if but else "", *but}
+    return {k: v for k, v in settings.items() if k not in left_out}
 
-    def __init__(self, app: BenchApp, events: int) -> None:
+
+class Truths:
+    """Writes the labels of a run to a partition, each once the event of `LATE` later is done with: late, as truth is.
+
+    The partition's events are every `of`-th, counted from the partition's own number.
+    """
+
+    def __init__(
+        self, app: BenchApp, events: int, source_topic: str = LESSONS, partition: int = 0, of: int = 1
+    ) -> None:
+        self._partition = partition
         self._topic = app.topic(names.LABELS)
         self._producer = feed_producer(app.bootstrap)
         self._producer.list_topics(self._topic)
@@ -129,23 +172,23 @@ class Truths:
         source, at = names.source(app.name, names.GATE), wall_clock()
         self._made = [
             (
-                _label(n),
+                _label(n, {"topic": source_topic, "partition": partition, "offset": offset}),
                 line(n),
                 [*event_headers(source, names.LABEL_V1, f"label-{n}", at), ("rg_commit", b"gate/0/0/%d" % n)],
             )
-            for n in range(self.total)
+            for offset in range(self.total)
+            for n in (partition + offset * of,)
         ]
 
     def follow(self, done: int) -> None:
         """So many events are done with."""
         for value, key, headers in self._made[self._written : max(done - LATE, 0)]:
-            _produce(self._producer, self._topic, value, key, headers)
+            write_record(self._producer, self._topic, value, key, headers, self._partition)
         self._written = max(self._written, min(done - LATE, self.total))
         self._producer.poll(0)
 
 
-def _label(n: int) -> bytes:
-    event = {"topic": LESSONS, "partition": 0, "offset": n}
+def _label(n: int, event: dict[str, Any]) -> bytes:
     return orjson.dumps({"event_id": f"{SOURCE}#{n}", "event": event, "value": truth(sensors(n)), "source": "topic"})
 
 
@@ -154,18 +197,17 @@ def feed_producer(bootstrap: str) -> Producer:
     return Producer(kafka_settings.producer(bootstrap) | {"linger.ms": 0})
 
 
-def write_readings(producer: Producer, events: int, topic: str) -> None:
+def write_readings(producer: Producer, topic: str, events: int) -> None:
     """Readings 0 to `events` as CloudEvents."""
     for n in range(events):
-        write_reading(producer, topic, n)
+        write_record(producer, topic, *reading(n))
     demand_written(producer)
 
 
-def write_reading(producer: Producer, topic: str, n: int) -> None:
-    """Reading `n`."""
+def reading(n: int) -> tuple[bytes, bytes, Headers]:
+    """Value, key and headers of reading `n`."""
     value = {"line": line(n).decode(), "n": n, "sensors": sensors(n)}
-    headers = event_headers(SOURCE, "bench.reading", str(n), wall_clock())
-    _produce(producer, topic, orjson.dumps(value), line(n), headers)
+    return orjson.dumps(value), line(n), event_headers(SOURCE, "bench.reading", str(n), wall_clock())
 
 
 def line(n: int) -> bytes:
@@ -191,11 +233,14 @@ def demand_written(producer: Producer) -> None:
         raise RuntimeError("the broker took longer than a minute to take the inputs")
 
 
-def _produce(producer: Producer, topic: str, value: bytes, key: bytes, headers: Headers) -> None:
+def write_record(
+    producer: Producer, topic: str, value: bytes, key: bytes, headers: Headers, partition: int = 0
+) -> None:
+    """Hand a record over, waiting for room where there is none."""
     given: list[tuple[str, str | bytes | None]] = list(headers)
     while True:
         try:
-            producer.produce(topic, value, key, 0, headers=given)
+            producer.produce(topic, value, key, partition, headers=given)
         except BufferError:
             producer.poll(0.05)
         else:

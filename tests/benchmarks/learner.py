@@ -1,10 +1,11 @@
-"""The learning agent: River's logistic regression, labels that come late, one event in ten proposing."""
+"""The learning agents: a model of River's, labels that come late, one event in ten proposing."""
 
 from __future__ import annotations
 
-from river.linear_model import LogisticRegression
-from river.preprocessing import StandardScaler
-from tests.benchmarks.world import PROPOSING, Inspect, Lesson
+from typing import Any
+
+from tests.benchmarks.by_hand import PROPOSING, adaptive_tree, logistic_regression
+from tests.benchmarks.world import Inspect, Lesson, LiveReading
 
 from rivergate.agents import Agent, Context
 from rivergate.domain.event import Label
@@ -18,10 +19,14 @@ class Learner(Agent):
     proposes = (Inspect,)
 
     def __init__(self) -> None:
-        self.model = StandardScaler() | LogisticRegression()
+        self.model = self.new_model()
         self.learned = 0
 
-    def on_event(self, event: Lesson, ctx: Context) -> None:
+    def new_model(self) -> Any:
+        """Nine weights."""
+        return logistic_regression()
+
+    def on_event(self, event: Lesson | LiveReading, ctx: Context) -> None:
         """Predict, remember, and propose for one in ten."""
         trouble = self.model.predict_proba_one(event.sensors).get(True, 0.0)
         ctx.remember(event, features=event.sensors, prediction=trouble > 0.5)
@@ -32,3 +37,20 @@ class Learner(Agent):
         """Learn on the features of then."""
         self.model.learn_one(label.features, label.value)
         self.learned += 1
+
+
+class Grower(Learner):
+    """Predicts, remembers and learns with a tree that grows; it never does propose, so that the model is what takes long."""
+
+    name = "growing"
+    consumes = (LiveReading,)
+    proposes = (Inspect,)
+
+    def new_model(self) -> Any:
+        """Some ten times as expensive."""
+        return adaptive_tree()
+
+    def on_event(self, event: Lesson | LiveReading, ctx: Context) -> None:
+        """Predict and remember."""
+        trouble = self.model.predict_proba_one(event.sensors).get(True, 0.0)
+        ctx.remember(event, features=event.sensors, prediction=trouble > 0.5)

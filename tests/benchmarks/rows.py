@@ -9,18 +9,24 @@ from statistics import quantiles
 from threading import Thread
 from typing import Any
 
-from tests.benchmarks.bench_app import BenchApp, Truths, feed_producer, write_reading, write_readings
-from tests.benchmarks.world import LESSONS, PROPOSING, READINGS
+from tests.benchmarks.bench_app import BenchApp, Truths, feed_producer, reading, write_readings, write_record
+from tests.benchmarks.by_hand import PROPOSING
+from tests.benchmarks.peers import FAUST
+from tests.benchmarks.running import Stage
+from tests.benchmarks.world import LESSONS, READINGS
 
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.domain import names
 
 PASSED = 200_000
+PASSED_BY_FAUST = 20_000
+"""As many take it as long as it takes the others to pass all of them."""
 LEARNT = 100_000
 RATE = 1_000
 WARM_UP = 1_500
 TIMED = 5_000
 SILENCE_S = 20.0
+OURS, BARE = "ours", "bare"
 
 Make = Callable[..., BenchApp]
 Figures = dict[str, float]
@@ -41,27 +47,30 @@ def fill(make: Make) -> None:
     app = make("passing")
     producer = feed_producer(app.bootstrap)
     for topic, events in ((READINGS, PASSED), (LESSONS, LEARNT)):
-        write_readings(producer, events, topic)
+        write_readings(producer, topic, events)
         demand(f"records on {topic}", app.end_of(topic), events)
 
 
-def pass_through(make: Make, *, ours: bool) -> Figures:
+def pass_through(make: Make, who: str) -> Figures:
     """Events a second, one published per event."""
     app = make("passing")
-    inputs = {READINGS: PASSED}
-    with app.agent(inputs) if ours else app.bare("passing", inputs) as stage:
+    events = PASSED_BY_FAUST if who == FAUST else PASSED
+    with _stage(app, who, {READINGS: events}) as stage:
         found = stage.result()
-    demand("copies", [v["n"] for v in app.committed(f"{app.name}-copies")], list(range(PASSED)))
-    return _rates(found, PASSED, PASSED)
+    demand("copies", [v["n"] for v in app.committed(f"{app.name}-copies")], list(range(events)))
+    return _rates(found, events, events)
 
 
-def river(make: Make, *, ours: bool) -> Figures:
-    """Events a second with River, late labels, and one proposal in ten events; ours with the gate judging them."""
+def river(make: Make, who: str) -> Figures:
+    """Events a second with River, late labels, and one proposal in ten events; ours with the gate judging them.
+
+    What ours has done is then replayed from nothing: `replayed_per_s`.
+    """
     app = make("learning")
     truths = Truths(app, LEARNT)
     inputs = {LESSONS: LEARNT, app.topic(names.LABELS): truths.total}
-    if not ours:
-        with app.bare("learning", inputs, truths.follow) as stage:
+    if who != OURS:
+        with _stage(app, who, inputs, truths.follow) as stage:
             found = stage.result()
     else:
         with app.gate() as gate:
@@ -70,20 +79,35 @@ def river(make: Make, *, ours: bool) -> Figures:
             behind = _await_actions(app, LEARNT // PROPOSING)
             gate.finish()
         found["gate_behind_s"] = behind
+        found |= _replayed(app, found["commits"])
     demand("labels learnt", found["learned"], truths.total)
     proposed = [v["arguments"]["n"] for v in app.committed(app.topic(names.PROPOSALS))]
     demand("proposals", proposed, list(range(0, LEARNT, PROPOSING)))
-    if ours:
+    if who == OURS:
         acted = [v["arguments"]["n"] for v in app.committed(app.topic(names.ACTIONS))]
         demand("actions", acted, proposed)
     return _rates(found, LEARNT, LEARNT + truths.total)
 
 
-def latency(make: Make, *, ours: bool) -> Figures:
+def _stage(app: BenchApp, who: str, inputs: dict[str, int], heard: Callable[[int], None] | None = None) -> Stage:
+    if who == OURS:
+        return app.agent(inputs, heard)
+    return app.bare(app.kind, inputs, heard) if who == BARE else app.peer(who, inputs, heard)
+
+
+def _replayed(app: BenchApp, commits: int) -> Figures:
+    with app.replay() as replay:
+        found = replay.result()
+    demand("commits replayed, and what differed", (found["commits"], found["difference"]), (commits, ""))
+    seconds, cpu = float(found["seconds"]), float(found["loop_cpu_s"])
+    return {"replayed_per_s": LEARNT / seconds, "cpu_us_per_replayed": 1e6 * cpu / LEARNT}
+
+
+def latency(make: Make, who: str) -> Figures:
     """Milliseconds from an event's departure to its committed action in a reader's hands."""
     app = make("asking", pinned=False)  # at this rate nobody needs a core of their own
     live, proposals = f"{app.name}-live", app.topic(names.PROPOSALS)
-    if ours:
+    if who == OURS:
         with app.gate() as second, app.agent({live: -1}) as first:
             found = _timed(app, live)
             ended = first.finish(), second.finish()
@@ -131,7 +155,7 @@ def _feed(bootstrap: str, topic: str, sent: list[float]) -> None:
         if ahead > 0:
             time.sleep(ahead)
         sent[n] = time.monotonic()
-        write_reading(producer, topic, n)
+        write_record(producer, topic, *reading(n))
         producer.poll(0)
     producer.flush(10)
 

@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,14 +26,21 @@ def measured_core() -> int | None:
 
 
 class Stage:
-    """A process of `tests.benchmarks.stage`. `with` starts it, waits until it is ready, and ends it.
+    """A process of `tests.benchmarks.stage`, or a peer's `command`. `with` starts it, waits until it is ready, and ends it.
 
     `heard` is called after each of its commits, in a thread of its own, with where it stands on its first input.
     """
 
-    def __init__(self, job: dict[str, Any], heard: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        job: dict[str, Any],
+        heard: Callable[[int], None] | None = None,
+        *,
+        command: Sequence[str] = (sys.executable, "-m", "tests.benchmarks.stage"),
+    ) -> None:
         self._job = job | {"told": heard is not None}
         self._heard = heard
+        self._command = command
         self._lines: queue.Queue[str] = queue.Queue()
         self._process: subprocess.Popen[str]
 
@@ -43,7 +50,7 @@ class Stage:
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.stage", json.dumps(self._job)],
+            [*self._command, json.dumps(self._job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,7 +65,9 @@ class Stage:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._process.kill()
         if self._process.stdin:
             self._process.stdin.close()
         try:

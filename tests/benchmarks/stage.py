@@ -1,4 +1,4 @@
-"""One measured process: `python -m tests.benchmarks.stage JSON`, ours or the bare loop.
+"""One measured process: `python -m tests.benchmarks.stage JSON`, ours, the bare loop, or a replay of ours.
 
 It writes a line of JSON when it is ready and one when it has come to the end of its inputs, or when stdin closes.
 """
@@ -6,50 +6,39 @@ It writes a line of JSON when it is ready and one when it has come to the end of
 from __future__ import annotations
 
 import cProfile
-import json
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.benchmarks import bare
+import psutil
+from tests.benchmarks import bare, by_hand, telling
+from tests.benchmarks.telling import Clock, tell
 
-from rivergate.kernel.recovery import silent
-from rivergate.kernel.transactor import Transactor
-from rivergate.runtime.garbage import collect_rarely
-from rivergate.runtime.spec import AppRef, ProcessSpec
-from rivergate.runtime.stages import driver_maker
-from rivergate.runtime.turns import take_short_turns
-
-BATCH = 1000
+MB = 1_000_000
 
 
 def main() -> None:
     """Run what the argument describes."""
-    job = json.loads(sys.argv[1])
-    if job["core"] is not None:
-        os.sched_setaffinity(0, {job["core"]})
-    stop = threading.Event()
-    threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
+    job = telling.job()
+    stop = telling.stop_with_stdin()
     profile = cProfile.Profile() if job.get("profile") else None
-    tell({**(ours if job["ours"] else theirs)(job, stop, profile), "cpu_s": time.process_time()})
+    found = RUNS[job["run"]](job, stop, profile)
+    tell({**found, "cpu_s": time.process_time()})
     if profile is not None:
         profile.dump_stats(job["profile"])
 
 
-def tell(value: dict[str, Any]) -> None:
-    """One line to the parent."""
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
-
-
 def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
     """A stage exactly as a worker of the runtime runs it."""
-    app = AppRef(job["reference"], job["app"], 1)
-    spec = ProcessSpec(job["role"], job["stage"], "bench", app, job["bootstrap"], job["data_dir"])
-    driver = driver_maker(spec)(0, silent)
+    from rivergate.kernel.recovery import silent
+    from rivergate.kernel.transactor import Transactor
+    from rivergate.runtime.garbage import collect_rarely
+    from rivergate.runtime.spec import ProcessSpec
+    from rivergate.runtime.stages import driver_maker
+    from rivergate.runtime.turns import take_short_turns
+
+    driver = driver_maker(ProcessSpec.from_json(job["spec"]))(0, silent)
     assert isinstance(driver, Transactor)
     collect_rarely()
     take_short_turns()
@@ -57,8 +46,9 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     first = driver.standing.seq
     first_input = next(iter(job["inputs"]))
     ends = {(t, 0): end for t, end in job["inputs"].items() if end}
+    clock = Clock()
     tell({"ready": True})
-    cpu, started = time.process_time(), time.perf_counter()
+    clock.start()
     if profile is not None:
         profile.enable()
     while not stop.is_set():
@@ -68,13 +58,11 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
             tell({"at": positions.get((first_input, 0), 0)})
         if all(positions.get(tp, 0) == end for tp, end in ends.items()):
             break
-    seconds = time.perf_counter() - started
+    figures = clock.figures()
     if profile is not None:
         profile.disable()
     snapshot = driver.standing.snapshot
-    found = {
-        "seconds": seconds,
-        "loop_cpu_s": time.process_time() - cpu,
+    found = figures | {
         "commits": driver.standing.seq - first,
         "snapshot_after": None if snapshot is None else snapshot.seq,
         "learned": getattr(getattr(getattr(driver.fold, "state", None), "agent", None), "learned", 0),
@@ -84,35 +72,54 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
 
 
 def theirs(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
-    """The bare loop."""
+    """The bare loop; `uss_mb` is what its process alone holds in memory at the end, in MB."""
     counts: dict[str, int] = {}
     handlers: dict[str, Callable[[], bare.Handle]] = {
         "passing": bare.passing,
-        "learning": lambda: bare.learning(counts),
+        "learning": lambda: bare.learning(by_hand.logistic_regression(), counts),
+        "growing": lambda: bare.learning(by_hand.adaptive_tree(), counts),
         "asking": bare.asking,
         "judging": bare.judging,
     }
     handle = handlers[job["stage"]]()
-    loop = bare.Loop(job["bootstrap"], job["app"], job["stage"], job["inputs"], BATCH, full=job["full"])
+    loop = bare.Loop(job)
     if job["told"]:
         loop.committed = lambda at: tell({"at": at})
-    began = {}
 
     def ready() -> None:
         tell({"ready": True})
-        began["cpu"] = time.process_time()
         if profile is not None:
             profile.enable()
 
-    seconds = loop.run(handle, ready, stop.is_set)
+    figures = loop.run(handle, ready, stop.is_set)
     if profile is not None:
         profile.disable()
-    return {"seconds": seconds, "loop_cpu_s": time.process_time() - began["cpu"], "commits": loop.commits, **counts}
+    return {**figures, "commits": loop.commits, **counts, "uss_mb": psutil.Process().memory_full_info().uss / MB}
 
 
-def _stop_with_stdin(stop: threading.Event) -> None:
-    sys.stdin.read()
-    stop.set()
+def replay(job: dict[str, Any], _stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
+    """What `rivergate replay` does with a shard, from nothing to its newest commit."""
+    from rivergate.kernel.replay import replay_shard
+    from rivergate.runtime.garbage import collect_rarely
+    from rivergate.runtime.recorded_app import RecordedApp
+    from rivergate.runtime.spec import ProcessSpec
+
+    collect_rarely()
+    clock = Clock()
+    with RecordedApp(ProcessSpec.from_json(job["spec"])) as recorded:
+        past = recorded.past(job["stage"], 0)
+        tell({"ready": True})
+        clock.start()
+        if profile is not None:
+            profile.enable()
+        found, _ = replay_shard(past.spec, recorded.archive, past.make_fold, past.snapshots)
+        figures = clock.figures()
+        if profile is not None:
+            profile.disable()
+    return figures | {"commits": found.commits, "difference": found.difference}
+
+
+RUNS = {"ours": ours, "bare": theirs, "replay": replay}
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ HERE = Path(__file__).parent
 READINGS = "bench-readings"
 LESSONS = "bench-lessons"
 SOURCE = "/bench/feed"
-PROPOSING = 10
-"""One event in so many makes the learner propose."""
 
 
 class Reading(Event, topic=READINGS, key="line", type="bench.reading"):
@@ -96,7 +94,13 @@ def learning() -> App:
     return _app(Learner)
 
 
-def _app(agent: type[Agent]) -> App:
-    return App(
-        name="bench", agents=[agent], policy=HERE / "policy.yaml", effectors={}, topics=[HERE / "topics"], partitions=1
-    )
+def growing() -> App:
+    """The app whose model is expensive, with a shard for each of two workers; imports River."""
+    from tests.benchmarks.learner import Grower
+
+    return _app(Grower, partitions=2)
+
+
+def _app(agent: type[Agent], partitions: int = 1) -> App:
+    topics = [HERE / "topics"]
+    return App("bench", [agent], policy=HERE / "policy.yaml", topics=topics, partitions=partitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any
 
 from rivergate.agents.agent import Agent
 from rivergate.agents.keyed import KeyedState
-from rivergate.agents.memory import Memory
+from rivergate.agents.memory import EarlyLabel, Memory, Remembered
 from rivergate.agents.timers import Timers
 from rivergate.domain.errors import SnapshotCorrupt
 
@@ -89,9 +90,21 @@ class _DigestPickler(pickle._Pickler):  # noqa: SLF001 - the C one can't leave v
     state came about, and after a restore on that.
     """
 
+    def __init__(self, buffer: io.BytesIO, *, quick: bool) -> None:
+        super().__init__(buffer, protocol=5)
+        self._quick = quick
+        self._flat: set[int] = set()
+
     def reducer_override(self, obj: Any) -> Any:
+        if id(obj) in self._flat:
+            raise _SharedError
         if type(obj) in (set, frozenset):
             return type(obj), (sorted(obj, key=_canonical),)
+        if self._quick and type(obj) is OrderedDict:
+            flat = _flat_dicts(obj)
+            if flat is not None and flat.isdisjoint(self.memo):  # type: ignore[attr-defined] # typeshed has no fields for it
+                self._flat |= flat
+                return pickle.loads, (_without_memo(obj),)
         return _without_generator(obj)
 
     def memoize(self, obj: Any) -> None:
@@ -103,7 +116,48 @@ _VALUES = (str, bytes, tuple, frozenset, date, time, timedelta, Decimal)
 """Types whose objects are their contents: nobody can change one of them and see the change elsewhere."""
 
 
-def _canonical(value: Any) -> bytes:
+_ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
+
+
+def _flat_dicts(remembered: OrderedDict[Any, Any]) -> set[int] | None:
+    """Ids of the dicts in what is remembered, where all of it is numbers and text, as features mostly are.
+
+    None where there is a set, an object of a user's, or one dict twice.
+    """
+    found: set[int] = set()
+    for key, value in remembered.items():
+        for part in (key, *value) if type(value) in (Remembered, EarlyLabel) else (key, value):
+            if type(part) is dict:
+                plain = _ATOMS.issuperset(map(type, part)) and _ATOMS.issuperset(map(type, part.values()))
+                if not plain or id(part) in found:
+                    return None
+                found.add(id(part))
+            elif type(part) not in _ATOMS:
+                return None
+    return found
+
+
+def _without_memo(value: Any) -> bytes:
+    """Written by the C pickler, which is canonical where everything is flat, and many times as quick."""
     buffer = io.BytesIO()
-    _DigestPickler(buffer, protocol=5).dump(value)
+    pickler = pickle.Pickler(buffer, protocol=5)
+    pickler.fast = True
+    pickler.dump(value)
+    return buffer.getvalue()
+
+
+class _SharedError(Exception):
+    """A dict that was written as flat stands elsewhere too."""
+
+
+def _canonical(value: Any) -> bytes:
+    try:
+        return _written(value, quick=True)
+    except _SharedError:
+        return _written(value, quick=False)
+
+
+def _written(value: Any, *, quick: bool) -> bytes:
+    buffer = io.BytesIO()
+    _DigestPickler(buffer, quick=quick).dump(value)
     return buffer.getvalue()

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rivergate.agents import Agent
 from rivergate.agents.fold import AgentFold
+from rivergate.agents.memory import Remembered
 from rivergate.domain.event import Event
 
 
@@ -28,7 +30,9 @@ CONSTANT = ("a", 1.5)
 AS_A_SET = """
 from tests.unit.agents.test_state_digest import Keeper
 from rivergate.agents.fold import AgentFold
+from rivergate.agents.memory import Remembered
 fold = AgentFold("plant", Keeper)
+fold.state.memory.events["/a#1"] = Remembered({"keys": {f"key-{n}" for n in range(50)}}, True, 5)
 fold.state.agent.kept = [{f"key-{n}" for n in range(50)}, frozenset({("x", "y"), ("z", "y")})]
 print(fold.digest())
 """
@@ -68,3 +72,61 @@ def test_what_may_be_changed_in_one_place_and_seen_in_another_counts() -> None:
     one.state.agent.kept = [shared, shared]
     two.state.agent.kept = [[], []]
     assert one.digest() != two.digest()
+
+
+def remembering(features: Any, keep: Callable[[AgentFold, Any], None] = lambda fold, features: None) -> AgentFold:
+    """A fold that remembers these features under one event's id."""
+    fold = AgentFold("plant", Keeper)
+    fold.state.memory.events["/a#1"] = Remembered(features, True, 5)
+    keep(fold, features)
+    return fold
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"a": 1.0}, {"a": 2.0}),
+        ({"a": 1}, {"a": 1.0}),
+        ({"a": 1}, {"a": True}),
+        ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}),
+        ({"a": None}, {}),
+        ({"a": {1, 2}}, {"a": {1, 3}}),
+    ],
+)
+def test_what_is_remembered_counts(one: Any, two: Any) -> None:
+    """Down to its types and its order."""
+    assert remembering(one).digest() != remembering(two).digest()
+
+
+@pytest.mark.parametrize("features", [{"ab": 1.5, "text": "ab"}, {"ab": {"x", "y"}}, ["ab"]])
+def test_equal_memories_have_one_digest_whichever_objects_they_are(features: Any) -> None:
+    """After a restore, equal text is another object or the same one."""
+    always = remembering(features)
+    restored = AgentFold("plant", Keeper)
+    restored.load(always.dump())
+    for fold in (always, restored):
+        fold.state.memory.events["/a#2"] = Remembered({"ab": 1.5}, "ab", 5)
+    assert always.digest() == restored.digest()
+
+
+def keep_in_agent(fold: AgentFold, features: Any) -> None:
+    """Written before what is remembered."""
+    fold.state.agent.kept = [features]
+
+
+def keep_in_keyed(fold: AgentFold, features: Any) -> None:
+    """Written after it."""
+    fold.state.keyed.get("k", 5)["x"] = features
+
+
+def keep_in_memory(fold: AgentFold, features: Any) -> None:
+    """Written with it."""
+    fold.state.memory.events["/a#2"] = Remembered(features, True, 5)
+
+
+@pytest.mark.parametrize("keep", [keep_in_agent, keep_in_keyed, keep_in_memory])
+def test_features_that_stand_elsewhere_too_are_told_from_equal_ones(keep: Callable[[AgentFold, Any], None]) -> None:
+    """As any other thing that can be changed in one place and seen in another."""
+    shared = remembering({"a": 1.0}, keep)
+    apart = remembering({"a": 1.0}, lambda fold, features: keep(fold, dict(features)))
+    assert shared.digest() != apart.digest()
