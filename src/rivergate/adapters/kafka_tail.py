@@ -55,7 +55,7 @@ def fetched(consumer: Consumer, limit: int, wait_s: float) -> list[Any]:
 
 def record_of(m: Any) -> Record:
     """A message as a record; for messages without an error, whose topic, partition and offset are set."""
-    return Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers())
+    return Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m.headers(), m.timestamp()[1])
 
 
 def last_committed(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Record | None:

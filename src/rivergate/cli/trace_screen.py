@@ -37,6 +37,7 @@ _KEYS = {
     "rivergate.policy.digest": "policy",
     "rivergate.attempt": "attempt",
     "rivergate.cause": "caused by",
+    "rivergate.muted": "muted",
 }
 """Attributes worth a word below a span, in this order."""
 _DIGESTS = {"rivergate.proposal.id", "rivergate.policy.digest"}
