@@ -12,9 +12,11 @@ later one isn't, and no commit holds both.
 The rest is counted and digested in the commit record (`muted`), so that a replay is held against it, and stands on the
 spans with `rivergate.muted`. The fold can't tell: its state is what it would be anyway.
 
-**Order and clock.** Inputs are merged by their records' times, so labels come about where they came then, and wait in
-the bounds that agents have for that. The clock is the time of the newest record of a batch, and a batch spans at most a
-minute; so what ages and timers measure is history's time. It ends at `at`: the last muted commit fires what was due.
+**Order and clock.** Inputs are merged by their records' times, second by second, so an event is judged by what was
+learnt by then, and a label that comes before its event waits in the bounds that agents have for that. Within a second
+each partition is read in one go, or the ranges of a commit record would be as many as its records. The clock is the
+time of the newest record of a batch, and a batch spans at most a minute; so what ages and timers measure is history's
+time. It ends at `at`: the last muted commit fires what was due.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from rivergate.ports import LogArchive, Outputs
 
 BEGINNING = "beginning"
 SPAN_MS = 60_000
+SLICE_MS = 1_000
 TOLD_CHARACTERS = 4_000
 """So much of each withheld value stands on its span."""
 
@@ -82,14 +85,15 @@ class Behind:
         self.at = parse_rfc3339(began.at)
         self._past = began.past
         self._reader = reader
+        order = {(r.topic, r.partition): n for n, r in enumerate(began.past)}
         self._records = heapq.merge(
             *(reader.read(r.topic, r.partition, r.start, r.end) for r in self.rest(standing)),
-            key=lambda r: r.timestamp_ms,
+            key=lambda r: (r.timestamp_ms // SLICE_MS, order[r.topic, r.partition]),
         )
         self._next = next(self._records, None)
 
     def poll(self, limit: int) -> list[Record]:
-        """Up to `limit` records that come next in time, none later than a minute after the first; empty at the end."""
+        """Up to `limit` records that come next, none later than a minute after the first; empty at the end."""
         found: list[Record] = []
         while self._next is not None and len(found) < limit:
             if found and self._next.timestamp_ms > found[0].timestamp_ms + SPAN_MS:

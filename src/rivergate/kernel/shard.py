@@ -113,3 +113,14 @@ def in_order(records: Sequence[Record], first: Iterable[str] = ()) -> tuple[list
     if len(order) == 1:
         return groups[order[0]], ranges
     return [r for tp in order for r in groups[tp]], ranges
+
+
+def in_runs(records: Sequence[Record]) -> list[Range]:
+    """The ranges of a batch that is folded in the order it came in; a partition may have several."""
+    ranges: list[Range] = []
+    for r in records:
+        if ranges and (ranges[-1].topic, ranges[-1].partition) == (r.topic, r.partition):
+            ranges[-1] = ranges[-1]._replace(end=r.offset + 1)
+        else:
+            ranges.append(Range(r.topic, r.partition, r.offset, r.offset + 1))
+    return ranges

@@ -21,7 +21,7 @@ from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
 from rivergate.kernel.recovery import Progress, recover, silent
-from rivergate.kernel.shard import ShardSpec, Standing, in_order
+from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
 from rivergate.ports import Batch, Clock, Fold, LogArchive, Outputs, ShardLog
@@ -202,7 +202,7 @@ class Transactor:
 
     def _handle_batch(self, records: Sequence[Record], clock: Micros, *, more: bool) -> None:
         """Fold a batch and commit it, or leave its commit in flight where there may be `more` to fold."""
-        ordered, ranges = in_order(records, self.spec.broadcast)
+        ordered, ranges = self._in_order(records)
         refuse_what_was_read(self.spec, self._expected(), ranges)
         failed: RecordFailed | None = None
         while True:
@@ -214,7 +214,7 @@ class Transactor:
                     raise self._timer_failed(e) from e
                 _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
                 self._rebuild_state()
-                ordered, ranges = in_order(ordered[: e.index + 1], self.spec.broadcast)
+                ordered, ranges = self._in_order(ordered[: e.index + 1])
                 failed = e
                 continue
             self._land()
@@ -227,6 +227,10 @@ class Transactor:
                 self._read_on()
                 self._rebuilds.count(f"records that fail ({failed.reason})")
             return
+
+    def _in_order(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Range]]:
+        """The order in which a batch is folded, and its ranges; history is in order."""
+        return in_order(records, self.spec.broadcast) if self._behind is None else (records, in_runs(records))
 
     def _may_overlap(self, records: int) -> bool:
         """Only where a backlog waits, and nothing is to be done with the state or the spec before the next fold."""

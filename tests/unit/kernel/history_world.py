@@ -41,12 +41,14 @@ class Latecomer(Agent):
 
     def __init__(self) -> None:
         self.learnt: list[tuple[int, bool]] = []
+        self.knew: list[int] = []
         self.sum = 0
 
     def on_event(self, event: Put, ctx: Context) -> None:
         if event.text == "raise":
             raise ValueError("told to fail")
         self.sum += event.n
+        self.knew.append(len(self.learnt))
         ctx.remember(event, features={"n": event.n})
         ctx.publish(Kept(n=event.n, sum=self.sum, text=event.text))
         ctx.propose(Note(n=event.n), confidence=0.5)
@@ -66,20 +68,21 @@ class HistoryWorld(World):
         super().__init__()
         self.stage = f"agent-{Latecomer.name}"
         self.sent = 0
+        self.every = EVERY
 
     def spec(self, code: str = OLD_CODE, accept: dict[str, str] | None = None) -> ShardSpec:
         """With labels beside the events."""
         return replace(super().spec(code, accept), inputs=(("plant-in", 0), ("plant.labels", 0)))
 
     def live(self, events: int, text: str = "") -> None:
-        """So many events, ten minutes apart, and what is known by then of earlier ones."""
+        """So many events, `every` microseconds apart, and what is known by then of earlier ones."""
         for _ in range(events):
             self.put(self.sent, text)
             if self.sent >= LATE:
                 value: dict[str, Any] = {"event_id": f"plant-in/0/{self.sent - LATE}", "value": self.sent % 2 == 0}
                 self.broker.append("plant.labels", 0, orjson.dumps(value))
             self.sent += 1
-            self.now += EVERY
+            self.now += self.every
 
     def newcomer(
         self, begin: str | None = None, *, limits: Limits | None = None, told: list[tuple[int, int]] | None = None

@@ -10,7 +10,7 @@ from tests.unit.kernel.transactor_world import START, Kept, Put, run
 
 from rivergate.agents import Context
 from rivergate.agents.fold import AgentFold
-from rivergate.domain.clock import rfc3339
+from rivergate.domain.clock import SECOND, Micros, rfc3339
 from rivergate.domain.journal import CommitRecord
 from rivergate.kernel.past import Past
 from rivergate.kernel.reach import reach
@@ -48,6 +48,21 @@ def test_a_newcomer_learns_all_of_history_and_sends_nothing(world: HistoryWorld)
     assert world.written() == []
     assert world.written("plant.proposals") == []
     assert world.dead() == []
+
+
+@pytest.mark.parametrize("every", [SECOND // 4, SECOND, EVERY])
+def test_each_event_is_judged_by_what_was_learnt_by_then(every: Micros) -> None:
+    """To the second, however many records a commit holds."""
+    world = HistoryWorld()
+    world.every = every
+    world.live(EVENTS)
+    fold = run(world.newcomer(BEGINNING)).fold
+    assert isinstance(fold, AgentFold)
+    agent = fold.state.agent
+    assert isinstance(agent, Latecomer)
+    within = max(1, SECOND // every)
+    assert all(n - LATE - within < knew <= n - LATE for n, knew in enumerate(agent.knew) if n > LATE)
+    assert world.again().difference == ""
 
 
 def test_what_comes_after_the_first_open_is_not_muted(world: HistoryWorld) -> None:
