@@ -11,6 +11,7 @@ from tests.unit.kernel.transactor_world import START, Kept, Put, run
 from rivergate.agents import Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.clock import SECOND, Micros, rfc3339
+from rivergate.domain.errors import CommitUnknown, TransactionAborted
 from rivergate.domain.journal import CommitRecord
 from rivergate.kernel.past import Past
 from rivergate.kernel.reach import reach
@@ -135,6 +136,21 @@ def test_a_commit_that_fails_on_the_way_is_made_good(world: HistoryWorld, fate: 
     run_on(transactor)
     assert learnt(transactor) == truth(0, EVENTS - LATE)
     assert world.written() == []
+    assert world.again().difference == ""
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+def test_a_first_commit_that_fails_is_tried_again(world: HistoryWorld, fate: Fate) -> None:
+    """Whether it was written or not, there is one beginning, and what came meanwhile is past or present accordingly."""
+    world.broker.fates.append(fate)
+    with pytest.raises((TransactionAborted, CommitUnknown)):
+        world.newcomer(BEGINNING).open()
+    world.live(1)
+    run(world.newcomer(BEGINNING))
+    began = [r.began for r in world.journal() if r.began is not None]
+    assert len(began) == 1
+    news = began[0].past[0].end == EVENTS
+    assert [v["n"] for v in world.written() if v["n"] >= 0] == [EVENTS] * news
     assert world.again().difference == ""
 
 
