@@ -18,7 +18,7 @@ from tests.checker import check
 from tests.integration.history_app.app import Colleague
 
 from rivergate.adapters.kafka_reader import KafkaReader
-from rivergate.adapters.kafka_status import read_statuses
+from rivergate.adapters.kafka_status import ShardStatus, read_statuses
 from rivergate.agents.fold import AgentFold
 from rivergate.demos.shuttle.telemetry import ShuttleTelemetry
 from rivergate.domain import names
@@ -39,7 +39,9 @@ ROOT = Path(__file__).parents[2]
 PARTITIONS = 2
 HISTORY, NEWS = 1200, 100
 LATE = 20
-FINELY = {"limits": {"batch": 5}}
+EVERY_MS = 100
+"""History of two minutes, however fast it is written."""
+FINELY = {"limits": {"batch": 3}}
 """Each shard catches up in some hundred commits."""
 STAGE = "agent-colleague"
 
@@ -52,6 +54,7 @@ class Place:
         self.folder = folder
         self.name = f"t{uuid.uuid4().hex[:8]}"
         self.sent = 0
+        self.began_ms = time.time_ns() // 1_000_000 - HISTORY * EVERY_MS
         self._readings = itertools.cycle(ShuttleTelemetry())
         self._truths: list[bool] = []
         self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 1})
@@ -83,7 +86,10 @@ class Place:
         assert self._producer.flush(20) == 0
 
     def _send(self, topic: str, number: int, value: dict[str, Any], headers: Headers | None = None) -> None:
-        self._producer.produce(topic, orjson.dumps(value), b"k", number % PARTITIONS, headers=dict(headers or []))
+        stamp = min(self.began_ms + self.sent * EVERY_MS, time.time_ns() // 1_000_000)
+        self._producer.produce(
+            topic, orjson.dumps(value), b"k", number % PARTITIONS, timestamp=stamp, headers=dict(headers or [])
+        )
         self._producer.poll(0)
 
     def records(self, topic: str) -> list[Record]:
@@ -118,6 +124,10 @@ class Place:
         found = [r.json_object or {} for r in self.records(f"{self.name}.proposals")]
         return [v for v in found if v["agent"] == agent]
 
+    def statuses(self) -> list[ShardStatus]:
+        """What every shard last said of itself."""
+        return list(read_statuses(self.bootstrap, self.name).values())
+
     def spec(self) -> ProcessSpec:
         """For those who replay."""
         return ProcessSpec("replay", "", "test", self.app("after"), self.bootstrap, str(self.folder))
@@ -145,11 +155,11 @@ def until(session: Session, holds: Callable[[], bool], timeout_s: float = 60.0) 
 def test_a_colleague_learns_all_and_says_nothing_of_the_past(place: Place) -> None:
     """Killed in the middle it goes on muted; of what comes afterwards it speaks; all can be replayed."""
     with place.run("after", begin={STAGE: "beginning"}, extra=FINELY) as session:
-        until(session, lambda: len(place.journal(STAGE)) > 20)
+        until(session, lambda: any("catching up, muted" in s.reason and s.share for s in place.statuses()))
         kill(session)
         until(session, lambda: len({c.worker for c in place.journal(STAGE)}) > 1)
         until(session, lambda: place.has_read_all(STAGE))
-        until(session, lambda: all(s.share is None for s in read_statuses(place.bootstrap, place.name).values()))
+        until(session, lambda: all(s.share is None for s in place.statuses()))
         assert place.proposals("colleague") == []
         place.feed(NEWS)
         until(session, lambda: place.has_read_all(STAGE))

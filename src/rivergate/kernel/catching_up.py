@@ -12,11 +12,11 @@ later one isn't, and no commit holds both.
 The rest is counted and digested in the commit record (`muted`), so that a replay is held against it, and stands on the
 spans with `rivergate.muted`. The fold can't tell: its state is what it would be anyway.
 
-**Order and clock.** Inputs are merged by their records' times, second by second, so an event is judged by what was
-learnt by then, and a label that comes before its event waits in the bounds that agents have for that. Within a second
-each partition is read in one go, or the ranges of a commit record would be as many as its records. The clock is the
-time of the newest record of a batch, and a batch spans at most a minute; so what ages and timers measure is history's
-time. It ends at `at`: the last muted commit fires what was due.
+**Order and clock.** Inputs are merged by their records' times, a tenth of a second at a time: so an event is judged by
+what was learnt by then, and a label that comes before its event waits in the bounds that agents have for that. Within
+that each partition is read in one go, or the ranges of a commit record would be as many as its records. The clock is
+the time of the newest record of a batch, and a batch spans at most a minute; so what ages and timers measure is
+history's time. It ends at `at`: the last muted commit fires what was due.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from rivergate.ports import LogArchive, Outputs
 
 BEGINNING = "beginning"
 SPAN_MS = 60_000
-SLICE_MS = 1_000
+SLICE_MS = 100
+"""About as long as a live shard waits for a batch."""
 TOLD_CHARACTERS = 4_000
 """So much of each withheld value stands on its span."""
 
