@@ -170,7 +170,7 @@ class Tail(Protocol):
 
 
 class LogReader(Protocol):
-    """Reads committed records by range, for recovery and replay."""
+    """Reads committed records by range, with the time that each is stamped with: for recovery and replay."""
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterable[Record]:
         """Committed records with `start <= offset < end`, in order. Calls for one partition come with ascending

@@ -59,6 +59,8 @@ class Rule(StrEnum):
     UNREAD = "committed records that no range covers"
     TWO_READERS = "a partition read by two shards"
     OPEN_UNREAD = "open, but never read"
+    SPOKE_MUTED = "a muted commit wrote something else than dead letters"
+    MUTED_WRONGLY = "muted after it had caught up, not muted before, or past and present in one commit"
     TORN_COMMIT = "outputs aren't those that the commit counts"
     WRONG_DIGEST = "outputs and commit don't hash to the digest"
     TORN_SPANS = "span records aren't those that the commit counts"

@@ -47,12 +47,14 @@ class Report(Protocol):
 
     @property
     def share(self) -> float | None:
-        """How much of its recovery is done, 0 to 1, while it recovers."""
+        """How much of its recovery, or of the history that it catches up with, is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """The newest report of a shard; `at` is RFC 3339, `share` how much of a recovery is done (0 to 1)."""
+    """The newest report of a shard; `at` is RFC 3339, `share` how much of a recovery, or of catching up
+    with history, is done (0 to 1).
+    """
 
     stage: str
     shard: int

@@ -35,6 +35,11 @@ class StoredSpan:
         return (found,) if isinstance(found, str) else tuple(map(str, found))
 
     @property
+    def muted(self) -> bool:
+        """Whether nothing of it was sent: the shard hadn't caught up with history."""
+        return self.attributes.get("rivergate.muted") is True
+
+    @property
     def stage(self) -> str:
         """The stage without its app: `gate` for the service `shop.gate`."""
         return self.service.partition(".")[2] or self.service

@@ -93,10 +93,11 @@ def the_trace(text: str, place: Place) -> Named:
 
 def the_proposal(text: str, place: Place) -> str:
     """The one proposal that the id leads to: its own, or the only one of an event or a trace. Raises `Ambiguous`,
-    and `NotFound` for an event that led to none.
+    and `NotFound` for an event that led to none, and for what was muted.
     """
     proposals: dict[str, Named] = {}
     for n in place.found:
+        _demand_sent(n, place.reader)
         for pid in _proposals_of(n, place.reader):
             proposals[pid] = Named("proposal", pid, n.trace_id)
     if not proposals:
@@ -114,7 +115,15 @@ def _proposals_of(n: Named, reader: SqliteAuditReader) -> Sequence[str]:
         return [n.id]
     if n.kind == "event":
         return list(dict.fromkeys(r.proposal_id for r in reader.records_about(n.id) if r.proposal_id))
-    return list(dict.fromkeys(pid for s in reader.trace(n.id) for pid in s.proposal_ids))
+    return list(dict.fromkeys(pid for s in reader.trace(n.id) if not s.muted for pid in s.proposal_ids))
+
+
+def _demand_sent(n: Named, reader: SqliteAuditReader) -> None:
+    if n.kind == "proposal" and any(s.muted and n.id in s.proposal_ids for s in reader.trace(n.trace_id)):
+        raise NotFound(
+            f"proposal {n.id} was never sent: its agent was muted, catching up with history",
+            remedy=f"`rivergate trace show {n.id[:12]}` shows what it would have been",
+        )
 
 
 def _kind_of(pid: str, reader: SqliteAuditReader) -> str:

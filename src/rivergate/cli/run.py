@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from rivergate.cli.broker import starting_progress
+from rivergate.domain import names
+from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import BadInput
-from rivergate.runtime.app import load_app
+from rivergate.kernel.catching_up import BEGINNING
+from rivergate.runtime.app import App, load_app
 from rivergate.runtime.paths import default_data_dir
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
@@ -48,6 +53,15 @@ AcceptNewCode = Annotated[
     typer.Option(metavar="WHO:WHY", help="Let changed code go on from the newest snapshot; it is journalled."),
 ]
 
+From = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="AGENT=beginning|TIME",
+        help="Let a new agent learn from history first, muted until it has caught up (repeat it for more).",
+    ),
+]
+
 
 def run(
     reference: Reference,
@@ -62,6 +76,7 @@ def run(
     review_port: ReviewPort = 8300,
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
+    begin: From = None,
 ) -> None:
     """Run an app on a given Kafka until Ctrl-C: agents, gate, effects, review service, audit."""
     ref = app_ref(reference, app, partitions)
@@ -77,6 +92,7 @@ def run(
             otlp=otlp,
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),
+            begin=beginnings(load_app(reference), begin or ()),
         )
     )
 
@@ -92,6 +108,7 @@ def up(
     review_port: ReviewPort = 8300,
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
+    begin: From = None,
 ) -> None:
     """Run an app with a local Apache Kafka of its own until Ctrl-C. Everything stays in the data directory."""
     ref = app_ref(reference, app, partitions)
@@ -105,6 +122,7 @@ def up(
             otlp=otlp,
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),
+            begin=beginnings(load_app(reference), begin or ()),
         )
     )
 
@@ -123,6 +141,31 @@ def accepted(text: str | None) -> dict[str, str] | None:
     if not who.strip() or not why.strip():
         raise BadInput(f"--accept-new-code {text!r} doesn't say who and why", remedy='write it as "NAME:REASON"')
     return {"who": who.strip(), "why": why.strip()}
+
+
+def beginnings(app: App, texts: Sequence[str]) -> dict[str, str]:
+    """Where agents' stages begin, of `AGENT=beginning|TIME`. Raises `BadInput`."""
+    found = {}
+    for text in texts:
+        name, _, start = text.partition("=")
+        agent = next((a for a in app.agents if name in (a.name, names.agent_stage(a.name))), None)
+        if agent is None:
+            have = ", ".join(a.name for a in app.agents) or "none: graphs keep no model"
+            raise BadInput(f"--from {text}: app {app.name} has no agent {name!r}", remedy=f"its agents are {have}")
+        found[names.agent_stage(agent.name)] = start
+        if start != BEGINNING and not _is_past(start):
+            raise BadInput(
+                f"--from {text}: {start!r} is no time that has been",
+                remedy=f"write {name}={BEGINNING}, or a time like {name}=2026-01-31T12:00:00Z",
+            )
+    return found
+
+
+def _is_past(text: str) -> bool:
+    try:
+        return parse_rfc3339(text) <= time.time_ns() // 1000
+    except ValueError:
+        return False
 
 
 def in_foreground(options: RunOptions) -> None:

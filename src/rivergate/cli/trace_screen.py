@@ -37,6 +37,7 @@ _KEYS = {
     "rivergate.policy.digest": "policy",
     "rivergate.attempt": "attempt",
     "rivergate.cause": "caused by",
+    "rivergate.muted": "muted",
 }
 """Attributes worth a word below a span, in this order."""
 _DIGESTS = {"rivergate.proposal.id", "rivergate.policy.digest"}
@@ -77,7 +78,7 @@ def trace_screen(
     parts += _breaks(scale)
     if batches:
         parts += [Text(""), _batches(batches)]
-    proposals = list(dict.fromkeys(pid for s in spans for pid in s.proposal_ids))
+    proposals = list(dict.fromkeys(pid for s in spans if not s.muted for pid in s.proposal_ids))
     if proposals:
         why = named.id if named.kind == "proposal" else proposals[0]
         parts += [Text(""), Text(f"rivergate explain {short(why)}", style="dim")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -33,6 +34,41 @@ class SnapshotRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """How a shard begins with history: where (`beginning`, or RFC 3339), when it was opened first (RFC 3339), and what of
+    each input was past by then. See `kernel.catching_up`.
+    """
+
+    start: str
+    at: str
+    past: tuple[Range, ...]
+
+    def to_value(self) -> dict[str, Any]:
+        """As it stands in a commit record and in a snapshot's head."""
+        return {"from": self.start, "at": self.at, "past": [list(r) for r in self.past]}
+
+    @classmethod
+    def from_value(cls, value: Any) -> Began:
+        """Inverse of `to_value`. Raises KeyError, TypeError, ValueError."""
+        parse_rfc3339(value["at"])
+        _demand_ranges(value["past"])
+        return cls(value["from"], value["at"], tuple(Range(*r) for r in value["past"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """What a commit would have written, had it not been muted: how many records for each topic, and their digest."""
+
+    outputs: dict[str, int]
+    digest: str
+
+    @classmethod
+    def of(cls, outputs: Sequence[Output]) -> Muted:
+        """These outputs, in order."""
+        return cls(dict(Counter(o.topic for o in outputs)), hashlib.sha256(_framed_outputs(outputs)).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRecord:
     """See `docs/reference/wire.md`. `clock` is RFC 3339, `epoch` grows with every new owner."""
 
@@ -58,6 +94,10 @@ class CommitRecord:
     """Where a performer reads on in each partition; a transactor's follow from its ranges."""
     since: tuple[tuple[str, int, int], ...] = ()
     """A performer's: before these offsets nothing was written of what is open, so a successor reads from here."""
+    began: Began | None = None
+    """In the first record of a shard that begins with history; what is in its ranges was passed over, not read."""
+    muted: Muted | None = None
+    """In every record until it has caught up."""
 
     def to_json(self) -> bytes:
         """The wire form."""
@@ -70,7 +110,8 @@ class CommitRecord:
             del value["accepted_code"]
         value["positions"] = [list(p) for p in self.positions]
         value["since"] = [list(s) for s in self.since]
-        for name in ("positions", "since"):
+        value["began"] = self.began and self.began.to_value()
+        for name in ("positions", "since", "began", "muted"):
             if not value[name]:
                 del value[name]
         return orjson.dumps(value)
@@ -81,7 +122,7 @@ class CommitRecord:
         try:
             v = orjson.loads(raw)
             _demand_kinds(v)
-            snapshot = v["snapshot"]
+            snapshot, began, muted = v["snapshot"], v.get("began"), v.get("muted")
             return cls(
                 stage=v["stage"],
                 shard=v["shard"],
@@ -103,6 +144,8 @@ class CommitRecord:
                 accepted_code=v.get("accepted_code"),
                 positions=tuple((t, p, o) for t, p, o in v.get("positions", ())),
                 since=tuple((t, p, o) for t, p, o in v.get("since", ())),
+                began=None if began is None else Began.from_value(began),
+                muted=None if muted is None else Muted(muted["outputs"], muted["digest"]),
             )
         except (KeyError, TypeError, ValueError) as e:
             raise BadInput(f"not a commit record: {e!r}", where=where, remedy=RESTRICT) from e
@@ -125,9 +168,13 @@ def _demand_kinds(value: Any) -> None:
     for name in ("digest", "previous"):
         if len(bytes.fromhex(value[name])) != len(ZERO_DIGEST) // 2:
             raise ValueError(f"{name} is {value[name]!r}")
-    for topic, partition, start, end in value["ranges"]:
+    _demand_ranges(value["ranges"])
+
+
+def _demand_ranges(ranges: Any) -> None:
+    for topic, partition, start, end in ranges:
         if [type(x) for x in (topic, partition, start, end)] != [str, int, int, int]:
-            raise TypeError(f"ranges are {value['ranges']!r}")
+            raise TypeError(f"ranges are {ranges!r}")
 
 
 def chain_digest(  # noqa: PLR0913 - the digest covers as many things

@@ -10,7 +10,7 @@ import orjson
 
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, rfc3339
-from rivergate.domain.journal import CommitRecord, Range, chain_digest, spans_digest
+from rivergate.domain.journal import CommitRecord, Muted, Range, chain_digest, spans_digest
 from rivergate.domain.record import Headers, Output, Record
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import ShardLog
@@ -43,7 +43,14 @@ def prepare(
     skipped: Sequence[tuple[str, int, int]] = (),
     unfinished: Sequence[tuple[str, int, int]] = (),
 ) -> Prepared:
-    """Number and digest what a fold gave. `unfinished` is what a performer has read and not finished."""
+    """Number and digest what a fold gave. `unfinished` is what a performer has read and not finished.
+
+    Of a shard that hasn't caught up, only dead letters are written; the rest is counted and digested as muted.
+    """
+    muted = None
+    if standing.began is not None:
+        muted = Muted.of([o for o in outputs if o.raw_headers is None])
+        outputs = [o for o in outputs if o.raw_headers is not None]
     clock_text = rfc3339(clock)
     digest = chain_digest(
         standing.digest,
@@ -75,6 +82,7 @@ def prepare(
         open=tuple(unfinished),
         snapshot=standing.snapshot,
         accepted_code=spec.accept_new_code,
+        muted=muted,
     )
     return Prepared(record, outputs, spans)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from rivergate.domain.journal import Muted
 from rivergate.domain.record import BY_KEY, Output, Record
 from rivergate.kernel.commit import stamp
 from rivergate.kernel.past import Step
@@ -108,11 +109,20 @@ def _output_fields(found: Record, again: Output, headers: Mapping[str, bytes]) -
 
 def _of_the_whole(step: Step, gone: int, total: int) -> Difference:
     what = f"the digest is {step.digest[:12]} and was {step.recorded.digest[:12]}"
-    if gone:
+    then, now = step.recorded.muted, step.again.muted if step.again else None
+    if then != now:
+        what = f"what was muted differs: it would write {_withheld(now)}, and would have written {_withheld(then)}"
+    elif gone:
         what += f"; {gone} of {total} outputs are no longer on their topics, the difference is in one of them"
     else:
         what += ", though its outputs are equal: the journal names another predecessor or other input"
     return Difference(step.recorded.seq, what)
+
+
+def _withheld(muted: Muted | None) -> str:
+    if muted is None:
+        return "nothing, since it isn't muted"
+    return f"{muted.outputs or 'nothing'} ({muted.digest[:12]})"
 
 
 def _fields(path: str, recorded: Any, again: Any) -> Iterator[FieldDifference]:

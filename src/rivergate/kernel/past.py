@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rivergate.domain.errors import RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import Output, Position, Record
 from rivergate.kernel.journal_line import commit_of, warn
-from rivergate.kernel.recovery import Progress, batch_of, commit_again, outputs_again, records_of, silent
+from rivergate.kernel.recovery import Progress, batch_of, commit_again, is_same, outputs_again, records_of, silent
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.ports import Fold, LogArchive, Outputs
@@ -24,17 +24,22 @@ class NothingToReplay(RivergateError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A commit that was folded again. `failure` says why it couldn't be; then there are no outputs."""
+    """A commit that was folded again, and what it would write. `failure` says why it couldn't be; then `again` is None."""
 
     recorded: CommitRecord
-    outputs: list[Output]
-    digest: str
+    outputs: Sequence[Output]
+    again: CommitRecord | None
     failure: str = ""
 
     @property
+    def digest(self) -> str:
+        """What it hashes to now."""
+        return "" if self.again is None else self.again.digest
+
+    @property
     def identical(self) -> bool:
-        """Whether it hashes to what the journal says."""
-        return self.digest == self.recorded.digest
+        """Whether it comes out as the journal says."""
+        return self.again is not None and is_same(self.recorded, self.again)
 
 
 class Past:
@@ -95,11 +100,11 @@ class Past:
         try:
             outputs = outputs_again(self.spec, recorded, self.fold, self.archive)
         except RecordFailed as e:
-            return Step(recorded, [], "", failure=f"{e.where}: {e.reason}" if e.where else e.reason)
-        digest = commit_again(self.spec, recorded, self.standing, outputs).digest
+            return Step(recorded, [], None, failure=f"{e.where}: {e.reason}" if e.where else e.reason)
+        again = commit_again(self.spec, recorded, self.standing, outputs)
         self.standing = self.standing.after(recorded, offset)
         self.folded += 1
-        return Step(recorded, outputs, digest)
+        return Step(recorded, again.outputs, again.record)
 
     def go_to(self, seq: int, progress: Progress = silent) -> None:
         """Stand before commit `seq`. Raises `ReplayMismatch` where a commit on the way comes out otherwise, since the
@@ -196,7 +201,9 @@ class Past:
 def holds(recorded: CommitRecord, position: Position) -> bool:
     """Whether a commit has read the record at a position."""
     topic, partition, offset = position
-    return any((r.topic, r.partition) == (topic, partition) and r.start <= offset < r.end for r in recorded.ranges)
+    return recorded.began is None and any(
+        (r.topic, r.partition) == (topic, partition) and r.start <= offset < r.end for r in recorded.ranges
+    )
 
 
 def journal_entries(

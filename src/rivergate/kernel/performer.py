@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rivergate.domain.clock import parse_rfc3339
-from rivergate.domain.errors import CommitUnknown, RivergateError, ShardParked, TransactionAborted
+from rivergate.domain.errors import CommitUnknown, RivergateError, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Position, Record, TopicPartition
 from rivergate.kernel import batch_span
@@ -22,6 +21,7 @@ from rivergate.kernel.commit import commit, dead_letter, prepare
 from rivergate.kernel.deeds import Deeds, Raised
 from rivergate.kernel.history import History, Since
 from rivergate.kernel.quiet import Quiet
+from rivergate.kernel.rebuilds import Rebuilds
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
 from rivergate.kernel.start import (
     check_positions,
@@ -30,7 +30,7 @@ from rivergate.kernel.start import (
     refuse_clock_ahead,
     refuse_what_was_read,
 )
-from rivergate.kernel.transactor import MINUTE_S, Limits, Tools
+from rivergate.kernel.transactor import Limits, Tools
 from rivergate.kernel.work import Deed, Failed, Known, Waits, Work
 from rivergate.ports import Batch, Outputs, ShardLog
 
@@ -91,7 +91,7 @@ class Performer:
         self._deeds = Deeds(spec.name, THREADS)
         self._holding_back = False
         self._draining = False
-        self._rebuilds: deque[float] = deque()
+        self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
 
     def open(self) -> None:
         """Fence, journal's tail, what is open, check, consume. Raises `ShardParked`, `BrokerUnavailable`."""
@@ -155,7 +155,7 @@ class Performer:
             self._commit(records, results, passed)
         except (TransactionAborted, CommitUnknown) as e:
             _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
-            self._count_rebuild(e)
+            self._rebuilds.count(f"failed commits ({e.what})")
             self._rebuild(results, recycle=isinstance(e, CommitUnknown))
 
     def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range]) -> None:
@@ -274,7 +274,7 @@ class Performer:
                 self._take_over(newest, known, new_owner=False)
             except (TransactionAborted, CommitUnknown) as e:
                 _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
-                self._count_rebuild(e)
+                self._rebuilds.count(f"failed commits ({e.what})")
                 recycle = isinstance(e, CommitUnknown)
             else:
                 return
@@ -295,17 +295,6 @@ class Performer:
                 self.standing.positions[tp] if tp in self.standing.positions else self._log.watermarks(tp)[0]
             )
         return positions
-
-    def _count_rebuild(self, cause: RivergateError) -> None:
-        now = time.monotonic()
-        self._rebuilds.append(now)
-        while now - self._rebuilds[0] > MINUTE_S:
-            self._rebuilds.popleft()
-        if len(self._rebuilds) > self._limits.rebuilds_a_minute:
-            raise ShardParked(
-                f"{self.spec.name}: {len(self._rebuilds)} failed commits within a minute, the last: {cause.what}",
-                remedy=f"mend the cause, then `rivergate shards resume {self.spec.name}`",
-            )
 
 
 def _standing_of(newest: tuple[CommitRecord, int] | None, epoch: int, *, new_owner: bool) -> Standing:

@@ -81,7 +81,7 @@ def _needs(spec: ShardSpec, archive: LogArchive, standing: Standing) -> dict[Top
         for r in record.ranges:
             tp = (r.topic, r.partition)
             if tp in unread:
-                needs[tp] = r.start
+                needs[tp] = r.start if record.began is None else r.end
                 unread.discard(tp)
         if not unread:
             break

@@ -11,7 +11,7 @@ from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import ReplayMismatch, ShardParked, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import Output, Record
-from rivergate.kernel.commit import dead_letter, prepare
+from rivergate.kernel.commit import Prepared, dead_letter, prepare
 from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
@@ -100,11 +100,11 @@ def fold_again(
     """
     outputs = outputs_again(spec, recorded, fold, reader)
     if check:
-        again = commit_again(spec, recorded, standing, outputs)
-        if again.digest != recorded.digest:
+        again = commit_again(spec, recorded, standing, outputs).record
+        if not is_same(recorded, again):
             raise ReplayMismatch(
-                f"folding commit {recorded.seq} of {spec.name} again gives {again.digest[:12]}, the journal says "
-                f"{recorded.digest[:12]} (outputs {again.outputs}, recorded {recorded.outputs})",
+                f"folding commit {recorded.seq} of {spec.name} again gives {_brief(again)}, "
+                f"the journal says {_brief(recorded)}",
                 where=f"{spec.journal[0]}/{spec.shard}/{journal_offset}",
                 remedy="something in the agent isn't deterministic (time, randomness, hash order, outside data): mend it, "
                 "see it hold in an AgentTest, and start with --accept-new-code WHO:WHY",
@@ -127,9 +127,19 @@ def outputs_again(spec: ShardSpec, recorded: CommitRecord, fold: Fold, reader: L
     return [*out.records, *(dead_letter(spec, r, "") for r in letters)]
 
 
+def is_same(recorded: CommitRecord, again: CommitRecord) -> bool:
+    """Whether a commit comes out as it was recorded, with what it wrote and what was muted."""
+    return again.digest == recorded.digest and again.muted == recorded.muted
+
+
+def _brief(record: CommitRecord) -> str:
+    muted = f", muted {record.muted.outputs} {record.muted.digest[:12]}" if record.muted else ""
+    return f"{record.digest[:12]} (outputs {record.outputs}{muted})"
+
+
 def records_of(recorded: CommitRecord, reader: LogReader) -> Iterator[Record]:
     """What a commit has read, in its order."""
-    for r in recorded.ranges:
+    for r in recorded.ranges if recorded.began is None else ():
         yield from reader.read(r.topic, r.partition, r.start, r.end)
 
 
@@ -138,10 +148,8 @@ def batch_of(spec: ShardSpec, recorded: CommitRecord) -> Batch:
     return Batch(spec.app, spec.stage, spec.shard, recorded.seq, parse_rfc3339(recorded.clock), lambda: 0)
 
 
-def commit_again(
-    spec: ShardSpec, recorded: CommitRecord, standing: Standing, outputs: Sequence[Output]
-) -> CommitRecord:
-    """The commit record that these outputs make after `standing`, under the code that the recorded one names."""
+def commit_again(spec: ShardSpec, recorded: CommitRecord, standing: Standing, outputs: Sequence[Output]) -> Prepared:
+    """The commit that these outputs make after `standing`, under the code that the recorded one names."""
     return prepare(
         replace(spec, code=recorded.code),
         standing,
@@ -149,7 +157,7 @@ def commit_again(
         ranges=recorded.ranges,
         outputs=outputs,
         skipped=recorded.skipped,
-    ).record
+    )
 
 
 def _from_snapshot(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.ids import ZERO_DIGEST
-from rivergate.domain.journal import CommitRecord, Range, SnapshotRef
+from rivergate.domain.journal import Began, CommitRecord, Range, SnapshotRef
 from rivergate.domain.record import Record, TopicPartition
 
 
@@ -17,7 +17,8 @@ class ShardSpec:
     """A shard as the supervisor assigns it. `inputs` include every partition of the `broadcast` topics.
 
     `code` is the digest of the code that folds; `worker` names the incarnation that owns the shard;
-    `accept_new_code` (who, why) lets other code than the journal's go on.
+    `accept_new_code` (who, why) lets other code than the journal's go on; `begin` (`beginning`, or RFC 3339) is where a
+    shard without a journal begins with history, muted.
     """
 
     app: str
@@ -28,6 +29,7 @@ class ShardSpec:
     worker: str
     broadcast: tuple[str, ...] = ()
     accept_new_code: dict[str, str] | None = None
+    begin: str | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +54,9 @@ class ShardSpec:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a shard stands after its newest commit. `seq` is that of the next commit."""
+    """Where a shard stands after its newest commit. `seq` is that of the next commit, which is muted as long as `began`
+    is there: the shard hasn't caught up.
+    """
 
     seq: int = 0
     epoch: int = 0
@@ -61,22 +65,33 @@ class Standing:
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     snapshot: SnapshotRef | None = None
     journal_offset: int = -1
+    began: Began | None = None
 
     def after(self, record: CommitRecord, journal_offset: int) -> Standing:
         """Where it stands once `record` is committed (at this offset of the journal)."""
         positions = dict(self.positions)
         for r in record.ranges:
             positions[r.topic, r.partition] = r.end
+        clock = parse_rfc3339(record.clock)
+        began = record.began or self.began
         return replace(
             self,
             seq=record.seq + 1,
             epoch=record.epoch,
-            clock=parse_rfc3339(record.clock),
+            clock=clock,
             digest=record.digest,
             positions=positions,
             snapshot=record.snapshot,
             journal_offset=journal_offset,
+            began=None if began is None or _has_caught_up(began, clock, positions) else began,
         )
+
+
+def _has_caught_up(began: Began, clock: Micros, positions: Mapping[TopicPartition, int]) -> bool:
+    """Whether all that was past when the shard began is read, and what was due by then has fired."""
+    return clock >= parse_rfc3339(began.at) and all(
+        positions.get((r.topic, r.partition), 0) >= r.end for r in began.past
+    )
 
 
 def in_order(records: Sequence[Record], first: Iterable[str] = ()) -> tuple[list[Record], list[Range]]:
@@ -98,3 +113,14 @@ def in_order(records: Sequence[Record], first: Iterable[str] = ()) -> tuple[list
     if len(order) == 1:
         return groups[order[0]], ranges
     return [r for tp in order for r in groups[tp]], ranges
+
+
+def in_runs(records: Sequence[Record]) -> list[Range]:
+    """The ranges of a batch that is folded in the order it came in; a partition may have several."""
+    ranges: list[Range] = []
+    for r in records:
+        if ranges and (ranges[-1].topic, ranges[-1].partition) == (r.topic, r.partition):
+            ranges[-1] = ranges[-1]._replace(end=r.offset + 1)
+        else:
+            ranges.append(Range(r.topic, r.partition, r.offset, r.offset + 1))
+    return ranges

@@ -12,7 +12,7 @@ import orjson
 
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import SnapshotCorrupt
-from rivergate.domain.journal import SnapshotRef
+from rivergate.domain.journal import Began, SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.domain.signing import SigningKey, VerifyingKey, verify_bytes
 from rivergate.kernel.keeping import KEEPING, Keeping, Kept
@@ -125,6 +125,7 @@ class SnapshotStore:
                 "journal_offset": s.journal_offset,
                 "code": snapshot.code,
                 "versions": snapshot.versions,
+                **({} if s.began is None else {"began": s.began.to_value()}),
             }
         )
         content = _MAGIC + struct.pack(">I", len(head)) + head + snapshot.state
@@ -139,7 +140,10 @@ class SnapshotStore:
             raise SnapshotCorrupt(f"is of {head['app']}/{head['stage']}/{head['shard']}", where=name, remedy=_REMEDY)
         positions: dict[TopicPartition, int] = {(t, p): o for t, p, o in head["positions"]}
         clock: Micros = head["clock"]
-        standing = Standing(head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"])
+        began = Began.from_value(head["began"]) if "began" in head else None
+        standing = Standing(
+            head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"], began
+        )
         return Snapshot(standing, head["code"], head["versions"], body[start:])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,21 +11,22 @@ from functools import partial
 from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
-from rivergate.domain.journal import CommitRecord, Range
+from rivergate.domain.journal import Began, CommitRecord, Range
 from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
+from rivergate.kernel.catching_up import Behind, begin, mark
 from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
 from rivergate.kernel.flight import Flight
+from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
+from rivergate.kernel.rebuilds import Rebuilds, mend
 from rivergate.kernel.recovery import Progress, recover, silent
-from rivergate.kernel.shard import ShardSpec, Standing, in_order
+from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
-from rivergate.ports import Batch, Clock, Fold, LogReader, Outputs, ShardLog
+from rivergate.ports import Batch, Clock, Fold, LogArchive, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
-
-MINUTE_S = 60.0
 
 RUN = 8
 """Full batches that one step handles, where as many wait."""
@@ -54,13 +54,15 @@ class Tools:
     """What a transactor works with beside its log: all of it injected."""
 
     snapshots: SnapshotStore
-    reader: Callable[[], LogReader]
+    reader: Callable[[], LogArchive]
     encoder: SpanEncoder
     clock: Clock
     versions: dict[str, str]
     monotonic: Callable[[], float] = time.monotonic
     hook: Hook = no_hook
     progress: Progress = silent
+    catching_up: Progress = silent
+    """Called with (offsets of history read, offsets in all)."""
 
 
 class Transactor:
@@ -83,11 +85,10 @@ class Transactor:
         self._quiet = Quiet(log, spec, limits.idle_positions_s, tools.monotonic)
         self.standing = Standing()
         self._snapshot_is_named = True
-        self._rebuilds: deque[float] = deque()
-        self._folded_s = 0.0
-        self._snapshot_cost_s = 0.0
-        self._snapshot_at = time.monotonic()
+        self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
+        self._pace = SnapshotPace(limits.replay_s, limits.snapshot_share)
         self._flight = Flight(spec.name)
+        self._behind: Behind | None = None
 
     @property
     def fold(self) -> Fold:
@@ -98,13 +99,18 @@ class Transactor:
         """Fence, journal's tail, state, check, consume: in this order. Raises `ShardParked`, `BrokerUnavailable`."""
         self._log.open()
         self._rebuild_state(new_owner=True)
+        if self.spec.begin is not None:
+            self._begin(self.spec.begin)
         self._read_on()
 
     def step(self) -> bool:
         """Read and commit a batch (`RUN`, where full ones wait), fire what is due, or commit what was passed; False where
-        there was nothing to do.
+        there was nothing to do. A shard that hasn't caught up reads history, and always finds something to do.
         """
-        passed = self._quiet.due(self.standing) if self._may_snapshot() else []
+        if self._behind is not None:
+            self._catch_up(self._behind)
+            return True
+        passed = self._quiet.due(self.standing) if self._pace.allows() else []
         if passed:
             self._commit_passed(passed)
             return True
@@ -131,7 +137,35 @@ class Transactor:
     def close(self) -> None:
         """Give the shard up."""
         self._flight.close()
+        if self._behind is not None:
+            self._behind.close()
         self._log.close()
+
+    # --- history -------------------------------------------------------------------------------------------
+
+    def _begin(self, start: str) -> None:
+        """Commit where a shard without a journal begins."""
+        if self.standing.seq:
+            _LOG.info("%s has a journal: it goes on from commit %d", self.spec.name, self.standing.seq - 1)
+            return
+        reader = self._tools.reader()
+        try:
+            began, passed_over, clock = begin(self.spec, start, reader, self._tools.clock())
+        finally:
+            reader.close()
+        self._commit_snapshot(passed_over, clock, began)
+
+    def _catch_up(self, behind: Behind) -> None:
+        """Fold what comes next in history, muted; behind the last of it, live."""
+        records = behind.poll(self._limits.batch)
+        if records:
+            self._handle(records, behind.clock(records, self.standing.clock))
+        else:
+            self._commit_passed(behind.rest(self.standing), behind.at)
+        self._tools.catching_up(*behind.progress(self.standing))
+        if self.standing.began is None:
+            _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
+            self._read_on()
 
     # --- one batch -----------------------------------------------------------------------------------------
 
@@ -149,7 +183,8 @@ class Transactor:
                 records = self._read_more()
                 if not records:
                     return
-                clock = max(self._expected().clock, self._tools.clock())
+                expected = self._expected().clock
+                clock = self._behind.clock(records, expected) if self._behind else max(expected, self._tools.clock())
         except (TransactionAborted, CommitUnknown) as e:
             self._begin_again(e)
         finally:
@@ -158,15 +193,16 @@ class Transactor:
     def _read_more(self) -> Sequence[Record]:
         """A full batch at once, else what has come once the commit in flight has landed: to wait makes fewer commits."""
         limit = self._limits.batch
-        records = self._log.poll(limit, 0.0)
+        records = self._behind.poll(limit) if self._behind else self._log.poll(limit, 0.0)
         if len(records) < limit:
             self._land()
-            records = [*records, *self._log.poll(limit - len(records), 0.0)]
+            if self._behind is None:
+                records = [*records, *self._log.poll(limit - len(records), 0.0)]
         return records
 
     def _handle_batch(self, records: Sequence[Record], clock: Micros, *, more: bool) -> None:
         """Fold a batch and commit it, or leave its commit in flight where there may be `more` to fold."""
-        ordered, ranges = in_order(records, self.spec.broadcast)
+        ordered, ranges = self._in_order(records)
         refuse_what_was_read(self.spec, self._expected(), ranges)
         failed: RecordFailed | None = None
         while True:
@@ -178,7 +214,7 @@ class Transactor:
                     raise self._timer_failed(e) from e
                 _LOG.warning("%s: record %s goes to the dead letters: %s", self.spec.name, e.where, e.reason)
                 self._rebuild_state()
-                ordered, ranges = in_order(ordered[: e.index + 1], self.spec.broadcast)
+                ordered, ranges = self._in_order(ordered[: e.index + 1])
                 failed = e
                 continue
             self._land()
@@ -189,12 +225,16 @@ class Transactor:
             self._committed(prepared.record)
             if failed is not None:  # the rest of the batch is read again: what came before the failure is committed
                 self._read_on()
-                self._count_rebuild(f"records that fail ({failed.reason})")
+                self._rebuilds.count(f"records that fail ({failed.reason})")
             return
+
+    def _in_order(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Range]]:
+        """The order in which a batch is folded, and its ranges; history is in order."""
+        return in_order(records, self.spec.broadcast) if self._behind is None else (records, in_runs(records))
 
     def _may_overlap(self, records: int) -> bool:
         """Only where a backlog waits, and nothing is to be done with the state or the spec before the next fold."""
-        return records >= self._limits.batch and self.spec.accept_new_code is None and not self._snapshot_is_due()
+        return records >= self._limits.batch and self.spec.accept_new_code is None and not self._pace.is_due()
 
     def _folded(
         self, ordered: Sequence[Record], ranges: Sequence[Range], clock: Micros, failed: RecordFailed | None
@@ -206,7 +246,9 @@ class Transactor:
         started = time.perf_counter()
         handled = ordered if failed is None else ordered[:-1]
         self._fold.fold(Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns), handled, out)
-        self._folded_s += time.perf_counter() - started
+        self._pace.folded_s += time.perf_counter() - started
+        if standing.began is not None:
+            mark(out)
         letters = [(ordered[i], why) for i, why in out.skipped]
         if failed is not None:
             letters.append((ordered[-1], failed.reason))
@@ -238,50 +280,56 @@ class Transactor:
         """After a commit that failed the state is dirty: rebuild it from the log."""
         if isinstance(cause, CommitUnknown):
             _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, cause.what)
-            self._count_rebuild(f"commits without an answer ({cause.what})")
+            self._rebuilds.count(f"commits without an answer ({cause.what})")
             self._log.recycle()
         else:
             _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, cause.what)
-            self._count_rebuild(f"aborted commits ({cause.what})")
+            self._rebuilds.count(f"aborted commits ({cause.what})")
         self._rebuild_state()
         self._read_on()
 
     def _timer_failed(self, failed: RecordFailed) -> ShardParked:
-        return ShardParked(f"{self.spec.name}: a timer failed: {failed.reason}", remedy=_mend(self.spec))
+        return ShardParked(f"{self.spec.name}: a timer failed: {failed.reason}", remedy=mend(self.spec))
 
     # --- commits without records ---------------------------------------------------------------------------
 
-    def _commit_passed(self, passed: Sequence[Range]) -> None:
+    def _commit_passed(self, passed: Sequence[Range], clock: Micros | None = None) -> None:
         try:
-            self._commit_snapshot(passed)
+            self._commit_snapshot(passed, clock)
         except (TransactionAborted, CommitUnknown) as e:
             self._begin_again(e)
 
-    def _commit_snapshot(self, passed: Sequence[Range]) -> None:
+    def _commit_snapshot(
+        self, passed: Sequence[Range], clock: Micros | None = None, began: Began | None = None
+    ) -> None:
         """Commit ranges without records, and name a snapshot as new as that: what retention removes is needed no more.
 
-        Nothing is to be folded at a clock that stands still, and a replay folds just that.
+        Nothing is to be folded at a clock that stands still (none is given), and a replay folds just that.
         """
         spec, standing, tools = self.spec, self.standing, self._tools
+        clock = standing.clock if clock is None else clock
         started = time.monotonic()
         out = Outputs(limit_bytes=self._limits.output_bytes)
         try:
-            batch = Batch(spec.app, spec.stage, spec.shard, standing.seq, standing.clock, time.time_ns)
+            batch = Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns)
             self._fold.fold(batch, (), out)
         except RecordFailed as e:
             raise self._timer_failed(e) from e
+        if standing.began is not None:
+            mark(out)
         prepared = prepare(
             spec,
             standing,
-            clock=standing.clock,
+            clock=clock,
             ranges=passed,
             outputs=out.records,
             spans=tools.encoder.encode(out.spans) if out.spans else (),
         )
-        after = standing.after(prepared.record, standing.journal_offset)
+        record = replace(prepared.record, began=began)
+        after = standing.after(record, standing.journal_offset)
         ref = tools.snapshots.put(Snapshot(after, spec.code, tools.versions, self._fold.dump()), self._lowest)
-        self._snapshot_taken(started)
-        record = replace(prepared.record, snapshot=ref)
+        self._pace.taken(started)
+        record = replace(record, snapshot=ref)
         commit(self._log, spec, replace(prepared, record=record), tools.hook)
         self._stand_after(record)
 
@@ -311,7 +359,7 @@ class Transactor:
             reader.close()
         self._fold = found.fold
         self._snapshot_is_named = not found.replayed  # else it is older, or doesn't hold
-        self._folded_s = time.perf_counter() - started if found.replayed else 0.0
+        self._pace.folded_s = time.perf_counter() - started if found.replayed else 0.0
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
         if newest is not None and found.replayed and newest[0].code != self.spec.code:
@@ -319,53 +367,32 @@ class Transactor:
 
     def _read_on(self) -> None:
         """Read from where the shard stands; what was fetched before is fetched again."""
-        self._log.seek(check_positions(self._log, self.spec, self.standing))
-
-    def _count_rebuild(self, why: str) -> None:
-        now = time.monotonic()
-        self._rebuilds.append(now)
-        while now - self._rebuilds[0] > MINUTE_S:
-            self._rebuilds.popleft()
-        if len(self._rebuilds) > self._limits.rebuilds_a_minute:
-            raise ShardParked(
-                f"{self.spec.name}: {len(self._rebuilds)} rebuilds within a minute, the last for {why}",
-                remedy=_mend(self.spec),
-            )
+        positions = check_positions(self._log, self.spec, self.standing)
+        if self._behind is not None:
+            self._behind.close()
+        self._behind = Behind(self._tools.reader(), self.standing) if self.standing.began is not None else None
+        if self._behind is None:
+            self._log.seek(positions)
 
     def _snapshot_if_due(self) -> None:
-        if self._snapshot_is_due():
+        if self._pace.is_due():
             self._take_snapshot()
-
-    def _snapshot_is_due(self) -> bool:
-        return self._folded_s >= self._limits.replay_s and self._may_snapshot()
-
-    def _may_snapshot(self) -> bool:
-        return (time.monotonic() - self._snapshot_at) * self._limits.snapshot_share >= self._snapshot_cost_s
 
     def _take_snapshot(self) -> None:
         started = time.monotonic()
         snapshot = Snapshot(self.standing, self.spec.code, self._tools.versions, self._fold.dump())
         self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot, self._lowest))
         self._snapshot_is_named = False
-        self._snapshot_taken(started)
+        self._pace.taken(started)
 
     def _lowest(self) -> dict[TopicPartition, int]:
         return {tp: self._log.watermarks(tp)[0] for tp in self.spec.inputs}
-
-    def _snapshot_taken(self, started: float) -> None:
-        self._snapshot_at = time.monotonic()
-        self._snapshot_cost_s = self._snapshot_at - started
-        self._folded_s = 0.0
 
     def _wait_s(self) -> float:
         due = self._fold.next_deadline()
         if due is None:
             return self._limits.wait_s
         return min(self._limits.wait_s, max(0.0, (due - self._tools.clock()) / 1e6))
-
-
-def _mend(spec: ShardSpec) -> str:
-    return f"mend the cause (the log names the records), then `rivergate shards resume {spec.name} --app {spec.app}`"
 
 
 __all__ = ["Limits", "Tools", "Transactor"]

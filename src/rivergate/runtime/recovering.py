@@ -1,4 +1,4 @@
-"""How far a shard's recovery is, told now and then to whoever waits for it."""
+"""How far a shard's recovery is, or its way through history, told now and then to whoever waits for it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,43 @@ from collections.abc import Callable
 
 EVERY_S = 0.5
 
+TellShare = Callable[[str, float | None], None]
+"""Told in words how far it is, and the share that is done (0 to 1)."""
+
+
+def _unheard(how_far: str, share: float | None) -> None:
+    """Nobody listens."""
+
 
 class RecoveryReports:
-    """A kernel's `Progress` that tells at most twice a second: words, and the share that is done (0 to 1). One thread."""
+    """A kernel's `Progress` that tells at most twice a second; `history` is another. One thread."""
 
-    def __init__(self, tell: Callable[[str, float], None], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        tell: TellShare,
+        monotonic: Callable[[], float] = time.monotonic,
+        tell_history: TellShare = _unheard,
+    ) -> None:
         self._tell = tell
+        self._tell_history = tell_history
         self._monotonic = monotonic
         self._told_at = monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """`done` of `total` commits have been replayed."""
-        now = self._monotonic()
-        if now - self._told_at >= EVERY_S:
-            self._told_at = now
+        if self._is_time():
             self._tell(f"replayed {done:,} of {total:,} commits", done / total)
+
+    def history(self, done: int, total: int) -> None:
+        """`done` of `total` offsets of history have been read, muted. The end is told in any case."""
+        if done >= total:
+            self._tell_history("", None)
+        elif self._is_time():
+            self._tell_history(f"catching up, muted: read {done:,} of {total:,} records", done / total)
+
+    def _is_time(self) -> bool:
+        now = self._monotonic()
+        if now - self._told_at < EVERY_S:
+            return False
+        self._told_at = now
+        return True

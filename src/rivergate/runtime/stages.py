@@ -15,7 +15,6 @@ from rivergate.domain import names
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import ConfigError, SnapshotCorrupt
 from rivergate.domain.record import TopicPartition
-from rivergate.kernel.recovery import Progress
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.transactor import Limits, Tools, Transactor
@@ -23,6 +22,7 @@ from rivergate.ports import Fold
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
 from rivergate.runtime.code import code_digest, versions
+from rivergate.runtime.recovering import RecoveryReports
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.worker import Driver, MakeDriver
 
@@ -58,6 +58,7 @@ def shard_spec(
         worker=spec.incarnation,
         broadcast=broadcast,
         accept_new_code=spec.options.get("accept_new_code"),
+        begin=spec.options.get("begin", {}).get(spec.stage),
     )
 
 
@@ -78,7 +79,9 @@ def gate_fold(app: str, operator_key: bytes) -> tuple[Callable[[], Fold], str]:
     return lambda: fold.GateFold(app, operator_key), code_digest([fold.__name__])
 
 
-def transactor(spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], progress: Progress) -> Transactor:
+def transactor(
+    spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], progress: RecoveryReports
+) -> Transactor:
     """A transactor on Kafka, with snapshots in the data directory (or wherever `snapshots` says)."""
     return Transactor(
         shard,
@@ -94,7 +97,7 @@ def limits(spec: ProcessSpec) -> Limits:
     return Limits(**spec.options.get("limits", {}))
 
 
-def tools(spec: ProcessSpec, shard: ShardSpec, progress: Progress) -> Tools:
+def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports) -> Tools:
     """What a driver works with beside its log."""
     data = spec.data
     blobs = FsspecBlobs(str(spec.options.get("snapshots", data.snapshots)))
@@ -105,6 +108,7 @@ def tools(spec: ProcessSpec, shard: ShardSpec, progress: Progress) -> Tools:
         clock=wall_clock,
         versions=versions(),
         progress=progress,
+        catching_up=progress.history,
     )
 
 
@@ -122,7 +126,7 @@ def _agent(spec: ProcessSpec) -> MakeDriver:
     demand_picklable(make_fold(), agent.__qualname__)
     topics = agent_inputs(app.name, agent)
 
-    def make(shard: int, progress: Progress) -> Driver:
+    def make(shard: int, progress: RecoveryReports) -> Driver:
         return transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold, progress)
 
     return make
@@ -145,7 +149,7 @@ def _gate(spec: ProcessSpec) -> MakeDriver:
     inputs = gate_inputs(spec.app.name, spec.app.partitions)
     control = names.topic(spec.app.name, names.CONTROL)
 
-    def make(shard: int, progress: Progress) -> Driver:
+    def make(shard: int, progress: RecoveryReports) -> Driver:
         return transactor(spec, shard_spec(spec, shard, inputs, code, control), make_fold, progress)
 
     return make
@@ -167,7 +171,7 @@ def _effects(spec: ProcessSpec) -> MakeDriver:
         effectors = load_effectors(references, spec.data.root)
         return EffectsWork(spec.app.name, Effects(spec.app.name, effectors, wall_clock))
 
-    def make(shard: int, progress: Progress) -> Driver:
+    def make(shard: int, progress: RecoveryReports) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         log = KafkaShardLog(spec.bootstrap, described, spec.security)
         return Performer(described, log, work, tools(spec, described, progress), limits(spec), recalls=recalls)
@@ -184,7 +188,7 @@ def _graph(spec: ProcessSpec) -> MakeDriver:
     code = code_digest([agent.graph.__module__])
     topics = agent.inputs(app.name)
 
-    def make(shard: int, progress: Progress) -> Driver:
+    def make(shard: int, progress: RecoveryReports) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         return Performer(
             described,

@@ -155,7 +155,7 @@ class Supervisor:
         self._life_signs.hear(reports)
         named = {f"{stage}/{shard}": report for (stage, shard), report in reports.items()}
         parked = {name: r.reason for name, r in named.items() if r.state == "parked"}
-        recovering = {name: r.share for name, r in named.items() if r.share is not None}
+        recovering = {name: r.share for name, r in named.items() if r.share is not None and r.state == "starting"}
         self._say_what_runs(parked=parked, recovering=recovering)
 
     def _end_hung_workers(self, bootstrap: Bootstrap) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError, ShardParked
-from rivergate.kernel.recovery import Progress
 from rivergate.runtime.recovering import RecoveryReports
 
 _LOG = logging.getLogger("rivergate.runtime")
@@ -42,7 +41,7 @@ class Driver(Protocol):
 @dataclass(frozen=True, slots=True)
 class ShardReport:
     """What a shard is doing: `starting`, `running`, `parked` (with the reason), `fenced`, `stopped`. `share` is how much of
-    its recovery is done, 0 to 1, while it recovers.
+    its recovery is done, 0 to 1, while it starts; while it runs, how much of the history that it catches up with.
     """
 
     stage: str
@@ -61,8 +60,8 @@ def nothing(_shard: int, _driver: Driver) -> None:
     """Nothing is to be done between steps."""
 
 
-MakeDriver = Callable[[int, Progress], Driver]
-"""Makes the driver of a shard, which tells how far its recovery is."""
+MakeDriver = Callable[[int, RecoveryReports], Driver]
+"""Makes the driver of a shard, which tells how far its recovery is, and how far it has caught up with history."""
 
 
 class Assignments(Protocol):
@@ -231,7 +230,10 @@ class Worker:
         return False
 
     def _start(self, shard: int, attempt: int) -> None:
-        progress = RecoveryReports(lambda how_far, share: self._tell_recovery(shard, how_far, share))
+        progress = RecoveryReports(
+            lambda how_far, share: self._tell_recovery(shard, how_far, share),
+            tell_history=lambda how_far, share: self._tell(shard, "running", how_far, share),
+        )
         thread = ShardThread(
             f"{self._stage}/{shard}",
             lambda: self._make_driver(shard, progress),
@@ -241,7 +243,7 @@ class Worker:
         self._threads[shard, attempt] = thread
         thread.start()
 
-    def _tell_recovery(self, shard: int, how_far: str, share: float) -> None:
+    def _tell_recovery(self, shard: int, how_far: str, share: float | None) -> None:
         """At a start; a running shard that rebuilds its state after a failed commit goes on running."""
         if self.reports[shard].state == "starting":
             self._tell(shard, "starting", how_far, share)

@@ -245,6 +245,7 @@ def test_a_reader_finds_its_way(logs: Logs) -> None:
     committed_values(logs, logs.target, count=1)
     reader = logs.reader()
     assert list(reader.partitions(logs.target)) == [(logs.target, 0), (logs.target, 1)]
+    assert [r.timestamp_ms > 0 for r in reader.scan(logs.target, 0)] == [True]
     assert reader.watermarks((logs.target, 0)) == (0, 2), "the marker takes an offset"
     assert reader.watermarks((logs.target, 1)) == (0, 0)
     assert reader.offset_at((logs.target, 0), 0) == 0

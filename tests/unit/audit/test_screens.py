@@ -147,6 +147,23 @@ def test_explain_as_json(world: World) -> None:
     assert (found["state"], found["proposal_id"]) == ("failed", world.failed.id)
 
 
+def test_what_was_muted_is_shown_and_not_explained(world: World) -> None:
+    """It has a place in the trace of its event; the proposals that were sent are found as before."""
+    late = Proposed(world.story, 48211, agent="colleague")
+    told = {"messaging.destination.name": f"{APP}.proposals", "rivergate.value": '{"kind":"shut_down"}'}
+    span = late.span("agent-colleague", "invoke_agent colleague", 90, **{"rivergate.muted": True})
+    span.events.append(("not sent", span.end_ns, told))
+    world.story.spans("agent-colleague", span)
+    world.store(world.folder / APP, APP)
+    shown = world.run("trace", "show", late.id).output
+    assert "muted true" in shown
+    assert 'not sent  shuttle.proposals, {"kind":"shut_down"}' in shown
+    with pytest.raises(NotFound, match="never sent") as refused:
+        world.run("explain", late.id)
+    assert f"trace show {late.id[:12]}" in refused.value.remedy
+    assert world.approved.id in world.run("explain", late.trace_id).output
+
+
 def test_an_ambiguous_id_lists_what_it_may_mean(world: World) -> None:
     """The beginning of two event ids is no id; the error names both."""
     with pytest.raises(Ambiguous) as e:

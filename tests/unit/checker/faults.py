@@ -80,6 +80,12 @@ def starts(difference: int) -> CommitChange:
     return change
 
 
+def begins(end: int) -> CommitChange:
+    """History up to this offset was past when the shard began."""
+    began = {"from": "beginning", "at": "2026-01-31T11:00:00.000000Z", "past": [[EVENTS, 0, 0, end]]}
+    return lambda v: v.update(began=began)
+
+
 def another_denial(d: Draft) -> None:
     """C's action was denied: deny A too, which was allowed."""
     a = Tale().of("A")[0]
@@ -243,6 +249,13 @@ FAULTS = [
         commits={"gate drains": commit_says(snapshot={"digest": "", "seq": 99})},
     ),
     Fault("read again", {R.READ_TWICE}, commits={"agent reads 2": starts(-1)}),
+    Fault(
+        "speaks, though muted",
+        {R.SPOKE_MUTED, R.MUTED_WRONGLY},
+        commits={"agent reads 2": commit_says(muted={"outputs": {}, "digest": ""})},
+    ),
+    Fault("not muted, though behind", {R.MUTED_WRONGLY}, commits={"agent reads 1": begins(99)}),
+    Fault("beyond the past", {R.MUTED_WRONGLY}, commits={"agent reads 1": begins(0)}),
     Fault("passed over", {R.UNREAD}, commits={"agent reads 2": starts(1)}),
     Fault(
         "two readers",

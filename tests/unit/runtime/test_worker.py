@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from rivergate.domain.errors import BadInput, BrokerUnavailable, Fenced, ShardParked
-from rivergate.kernel.recovery import Progress
 from rivergate.runtime import recovering
 from rivergate.runtime import worker as module
 from rivergate.runtime.recovering import RecoveryReports
+from rivergate.runtime.session import unheard
 from rivergate.runtime.worker import ShardReport, Worker
 
 WAIT_S = 10.0
@@ -92,6 +92,7 @@ class Running:
         self.stop = threading.Event()
         self.recovers = False
         self.rebuilds = False
+        self.catches_up = False
         self.rebuilt = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -99,7 +100,7 @@ class Running:
         """Run one; the first driver gets the first step, the last step serves all that follow."""
         left = list(steps)
 
-        def make(_: int, progress: Progress) -> Driver:
+        def make(_: int, progress: RecoveryReports) -> Driver:
             if self.recovers:
                 progress(1, 2)
             step = left.pop(0) if len(left) > 1 else left[0]
@@ -108,7 +109,11 @@ class Running:
                 progress(1, 2)
                 self.rebuilt.set()
 
-            return Driver(rebuild if self.rebuilds else step, self.stop)
+            def catch_up() -> None:
+                progress.history(1, 2)
+                progress.history(2, 2)
+
+            return Driver(rebuild if self.rebuilds else catch_up if self.catches_up else step, self.stop)
 
         worker = Worker("agent-x", "w", assignments, make, self.reports)
         self._thread = threading.Thread(target=worker.run, args=(self.stop,), daemon=True)
@@ -212,6 +217,25 @@ def test_a_recovery_is_told_twice_a_second_and_no_more() -> None:
     for done in (1000, 2000, 3000, 4000):
         report(done, 4000)
     assert told == [("replayed 2,000 of 4,000 commits", 0.5), ("replayed 4,000 of 4,000 commits", 1.0)]
+
+
+def test_history_is_told_twice_a_second_and_its_end_in_any_case() -> None:
+    """In words that say what muted means for whoever waits, and as a share."""
+    clock = iter([0.0, 0.2, 0.6])
+    told: list[tuple[str, float | None]] = []
+    report = RecoveryReports(unheard, lambda: next(clock), lambda how_far, share: told.append((how_far, share)))
+    for done in (1000, 2000, 4000):
+        report.history(done, 4000)
+    assert told == [("catching up, muted: read 2,000 of 4,000 records", 0.5), ("", None)]
+
+
+def test_a_shard_that_catches_up_runs_and_says_how_far_it_is(running: Running) -> None:
+    """The supervisor waits for no such shard."""
+    running.catches_up = True
+    running.start(Given({0: 0}), idle)
+    assert running.reports.wait_for(lambda reports: len(reports) >= 4)
+    shares = [(r.state, r.share) for r in running.reports.all[:4]]
+    assert shares == [("starting", None), ("running", None), ("running", 0.5), ("running", None)]
 
 
 def test_a_recovering_shard_is_starting_until_it_runs(running: Running) -> None:

@@ -1,0 +1,1 @@
+"""The demo's app before and after a second agent joined it."""
