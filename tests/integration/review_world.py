@@ -20,6 +20,7 @@ from rivergate.domain.clock import SECOND, rfc3339
 from rivergate.domain.ids import traceparent
 from rivergate.domain.record import Output, Record
 from rivergate.runtime import keys
+from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.spec import AppRef, ProcessSpec
 from rivergate.topics import Catalogue, apply_topics
@@ -38,6 +39,8 @@ class ReviewWorld:
         self.bootstrap = bootstrap
         self.data = DataDir(folder).make()
         keys.ensure_keys(self.data.keys)
+        declared = Declaration(self.app, PARTITIONS, {}, (), (), {}, folder / "policy.yaml", (), (), {})
+        declared.write(self.data.declaration_file)
         admin = KafkaAdmin(bootstrap)
         apply_topics(admin, Catalogue.load([]).resolve(self.app, PARTITIONS, {}))
         admin.close()
