@@ -119,6 +119,7 @@ class Round:
         stack.callback(lambda: [other.end() for other in app.all_of_it])
         app.start()
         app.wait_until_ready()
+        app.wait_until_warm()
 
     def _strike(self) -> None:
         """Strike as planned; a strike that takes its time delays the next."""

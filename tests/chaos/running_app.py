@@ -16,9 +16,11 @@ import psutil
 from tests.chaos.app import PARTITIONS, REFERENCE
 
 from rivergate.domain.errors import BrokerUnavailable
+from rivergate.runtime.arrivals import has_arrived
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.hosts import LocalProcess
 from rivergate.runtime.paths import DataDir
+from rivergate.runtime.plan import AUDIT, REVIEW
 from rivergate.runtime.running import StageProcess
 from rivergate.runtime.session import RunOptions, Session
 from rivergate.runtime.spec import AppRef
@@ -64,6 +66,17 @@ class RunningApp:
     def wait_until_ready(self) -> None:
         """Wait until every shard runs. Raises what prevents it."""
         self._running().wait_until_ready(timeout_s=READY_S)
+
+    def wait_until_warm(self) -> None:
+        """Wait until every spare has imported everything, as after the first seconds of an app's life."""
+        deadline = time.monotonic() + READY_S
+        while not all(has_arrived(self.data, p.incarnation) for p in self._spares()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the spares of {self.name} aren't there after {READY_S:.0f} s")
+            time.sleep(LOOK_S)
+
+    def _spares(self) -> list[StageProcess]:
+        return [p for p in self.processes if p.stage not in (REVIEW, AUDIT) and not p.has_shards]
 
     def stop(self) -> None:
         """Drain and end all of it."""
