@@ -31,14 +31,14 @@ def main() -> None:
 
 def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
     """A stage exactly as a worker of the runtime runs it."""
-    from rivergate.kernel.recovery import silent
     from rivergate.kernel.transactor import Transactor
     from rivergate.runtime.garbage import collect_rarely
+    from rivergate.runtime.recovering import RecoveryReports, unheard
     from rivergate.runtime.spec import ProcessSpec
     from rivergate.runtime.stages import driver_maker
     from rivergate.runtime.turns import take_short_turns
 
-    driver = driver_maker(ProcessSpec.from_json(job["spec"]))(0, silent)
+    driver = driver_maker(ProcessSpec.from_json(job["spec"]))(0, RecoveryReports(unheard))
     assert isinstance(driver, Transactor)
     collect_rarely()
     take_short_turns()

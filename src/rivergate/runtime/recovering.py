@@ -11,7 +11,7 @@ TellShare = Callable[[str, float | None], None]
 """Told in words how far it is, and the share that is done (0 to 1)."""
 
 
-def _unheard(how_far: str, share: float | None) -> None:
+def unheard(how_far: str, share: float | None) -> None:
     """Nobody listens."""
 
 
@@ -22,7 +22,7 @@ class RecoveryReports:
         self,
         tell: TellShare,
         monotonic: Callable[[], float] = time.monotonic,
-        tell_history: TellShare = _unheard,
+        tell_history: TellShare = unheard,
     ) -> None:
         self._tell = tell
         self._tell_history = tell_history
