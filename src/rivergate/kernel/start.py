@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from rivergate.domain.clock import rfc3339
-from rivergate.domain.errors import BrokerUnavailable, ShardParked
+from rivergate.domain.errors import BrokerUnavailable, Fenced, ShardParked
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.journal_line import commit_of
@@ -53,7 +53,8 @@ def newest_commit_from(log: ShardLog, spec: ShardSpec, seq: int) -> tuple[Commit
 
 def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[TopicPartition, int]:
     """Where to read on. The journal is the authority: a missing committed offset is restored from it by the next
-    commit, a differing one stops the shard. Raises `ShardParked`.
+    commit, a differing one stops the shard, unless it is another owner's, who has committed since we looked. Raises
+    `ShardParked`, `Fenced`.
     """
     own = [tp for tp in spec.inputs if tp[0] not in spec.broadcast]
     committed = log.committed(own)
@@ -65,6 +66,11 @@ def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[
         found = committed.get(tp)
         recorded = standing.positions.get(tp)
         if found is not None and found[0] != recorded:
+            newest = newest_commit(log, spec)
+            if newest is not None and newest[0].seq >= standing.seq:
+                raise Fenced(
+                    f"{spec.name}: {newest[0].worker} has committed {newest[0].seq} since the journal was read"
+                )
             raise ShardParked(
                 f"{spec.name}: group {spec.group} has committed {tp[0]}/{tp[1]} up to {found[0]}, the journal "
                 f"{'nothing of it' if recorded is None else f'up to {recorded}'}",

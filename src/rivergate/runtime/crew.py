@@ -78,6 +78,10 @@ class Crew:
         """Incarnations that run and have shards, or serve."""
         return [i.name for i in self._live.values() if i.running.alive() and not i.slot.is_spare]
 
+    def has(self, name: str) -> bool:
+        """Whether it is one of our incarnations, that runs or is the newest in its slot."""
+        return any(i.name == name for i in self._all())
+
     def kill_hung(self, name: str) -> None:
         """Kill an incarnation that answers nothing."""
         for i in self._live.values():

@@ -47,6 +47,7 @@ class Bootstrap:
         self._status: StatusFollower | None = None
         self._ready = False
         self._on_purpose: set[tuple[str, int]] = set()
+        self.is_ours: Callable[[str], bool] = lambda _worker: True
         self._since = rfc3339(wall_clock())
 
     def demand_broker(self) -> None:
@@ -142,6 +143,7 @@ class Bootstrap:
         for stage in {s for s, _ in self._planned}:
             shards = [k for k in self._planned if k[0] == stage]
             parked = [found[k] for k in sorted(shards) if k in found and found[k].state == "parked"]
+            parked = [s for s in parked if self.is_ours(s.worker)]  # another supervisor's may report on what it lost
             if len(parked) == len(shards):
                 what, _, remedy = parked[0].reason.partition("\n→ ")
                 raise ShardParked(f"nothing of {stage} runs: {what}", remedy=remedy)

@@ -97,6 +97,7 @@ class Supervisor:
 
     def run(self, bootstrap: Bootstrap, stop: threading.Event) -> None:
         """Start everything, watch it until `stop`, end everything."""
+        bootstrap.is_ours = self._crew.has
         try:
             if not self._broker_starts:
                 bootstrap.demand_broker()

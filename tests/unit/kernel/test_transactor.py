@@ -3,17 +3,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing, World, run
 
 from rivergate.agents import Context
 from rivergate.agents.fold import AgentFold
-from rivergate.domain.errors import ShardParked
+from rivergate.domain.errors import Fenced, ShardParked
 from rivergate.domain.record import Record
 from rivergate.kernel.transactor import Limits
 from rivergate.ports import Batch, Outputs
 from rivergate.testing.memory_log import Fate
+from rivergate.testing.memory_shard_log import MemoryShardLog
 
 OFTEN = Limits(batch=1, wait_s=0.0, replay_s=0.0, snapshot_share=1e9)
 """A snapshot after every commit."""
@@ -143,3 +145,22 @@ def test_records_that_retention_took_before_they_were_read_park_the_shard() -> N
     world.broker.trim(("plant-in", 0), 2)
     with pytest.raises(ShardParked, match="up to 1, but retention has removed everything before 2"):
         world.transactor().open()
+
+
+def test_an_owner_that_is_overtaken_while_it_looks_is_fenced_and_does_not_park(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its look at the journal and its look at the offsets a successor has committed: nobody moved anything."""
+    world = World()
+    world.put(1)
+    run(world.transactor())
+    late = world.transactor()
+    look = MemoryShardLog.committed
+
+    def overtaken(log: MemoryShardLog, partitions: Any) -> Any:
+        monkeypatch.setattr(MemoryShardLog, "committed", look)
+        world.put(2)
+        run(world.transactor())
+        return look(log, partitions)
+
+    monkeypatch.setattr(MemoryShardLog, "committed", overtaken)
+    with pytest.raises(Fenced, match="w has committed 1 since"):
+        late.open()
