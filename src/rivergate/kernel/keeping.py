@@ -36,20 +36,18 @@ class Keeping:
         """Those that may be deleted, oldest first. `lowest` has the first offset that an input still holds, where known.
 
         A snapshot from which nothing can be replayed any more, since records after it are gone, isn't kept; the newest
-        always is, for a shard may have read everything. What is ahead of `newest_seq` is of another log: it gives way to
-        the first snapshots of this one.
+        always is, for a shard may have read everything. What is ahead of `newest_seq` isn't touched: it is a successor's,
+        or of another log, and then nobody recovers from it.
         """
-        by_age = sorted(stored, key=lambda k: k.ref.seq, reverse=True)
-        ahead = [k for k in by_age if k.ref.seq > newest_seq]
-        ours = by_age[len(ahead) :]
+        ours = sorted((k for k in stored if k.ref.seq <= newest_seq), key=lambda k: k.ref.seq, reverse=True)
         leads_on = [k for k in ours if all(k.positions.get(tp, low) >= low for tp, low in lowest.items())]
-        kept = {k.ref for k in (*ours[:1], *leads_on[: self.newest], *ahead[: max(0, self.newest - len(ours))])}
+        kept = {k.ref for k in (*ours[:1], *leads_on[: self.newest])}
         for length, count in ((HOUR, self.hours), (DAY, self.days)):
             newest_of: dict[int, SnapshotRef] = {}
             for k in leads_on:
                 newest_of.setdefault(k.clock // length, k.ref)
             kept |= {newest_of[span] for span in sorted(newest_of, reverse=True)[:count]}
-        return [k.ref for k in reversed(by_age) if k.ref not in kept]
+        return [k.ref for k in reversed(ours) if k.ref not in kept]
 
 
 KEEPING = Keeping()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from typing import Any
 import orjson
 
 from rivergate.domain.clock import Micros
-from rivergate.domain.errors import SnapshotCorrupt
+from rivergate.domain.errors import RivergateError, SnapshotCorrupt
 from rivergate.domain.journal import Began, SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.domain.signing import SigningKey, VerifyingKey, verify_bytes
 from rivergate.kernel.keeping import KEEPING, Keeping, Kept
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import Blobs
+
+_LOG = logging.getLogger("rivergate.kernel")
 
 _MAGIC = b"RGSNAP1\n"
 _SIGNATURE_BYTES = 64
@@ -61,14 +64,21 @@ class SnapshotStore:
         standing = snapshot.standing
         ref = SnapshotRef(digest, standing.seq - 1)
         self._blobs.put(self._name(ref.seq, digest), content)
-        stored = [self._kept(r) for r in self._stored()]
-        if len(stored) > self._keeping.newest:
-            if self._lowest_at is None or standing.clock - self._lowest_at >= LOOK_EVERY:
-                self._lowest, self._lowest_at = lowest(), standing.clock
-            for old in self._keeping.superfluous(stored, ref.seq, self._lowest):
-                self._blobs.delete(self._name(old.seq, old.digest))
-                del self._known[old]
+        try:
+            self._thin(ref, standing.clock, lowest)
+        except (RivergateError, OSError) as e:
+            _LOG.warning("%s: old snapshots are kept until the next one is taken: %s", self._spec.name, e)
         return ref
+
+    def _thin(self, newest: SnapshotRef, clock: Micros, lowest: Callable[[], Mapping[TopicPartition, int]]) -> None:
+        stored = [self._kept(r) for r in self._stored()]
+        if len(stored) <= self._keeping.newest:
+            return
+        if self._lowest_at is None or clock - self._lowest_at >= LOOK_EVERY:
+            self._lowest, self._lowest_at = lowest(), clock
+        for old in self._keeping.superfluous(stored, newest.seq, self._lowest):
+            self._blobs.delete(self._name(old.seq, old.digest))
+            del self._known[old]
 
     def get(self, ref: SnapshotRef) -> Snapshot:
         """The snapshot that a commit record names. Raises `SnapshotCorrupt` if it is missing or doesn't hold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,12 @@ def ask_live(
     """
     try:
         door = json.loads(door_of(data, stage, shard).read_text())
-        with Client((door["host"], door["port"]), authkey=bytes.fromhex(door["key"])) as connection:
+        key = bytes.fromhex(door["key"])
+        with Client((door["host"], door["port"])) as connection:
+            if not connection.poll(ANSWER_S):  # a stopped worker, or another program on its port
+                raise TimeoutError
+            answer_challenge(connection, key)
+            deliver_challenge(connection, key)
             connection.send_bytes(json.dumps({"shard": shard, "event": event, "event_class": event_class}).encode())
             if not connection.poll(ANSWER_S + 1):
                 raise TimeoutError

@@ -114,12 +114,13 @@ class Changes:
         self._moves.reports = reports()
         try:
             waits_for = next(self._steps, None)
-        except RivergateError as e:
-            _LOG.warning("%s ends early: %s", self._change, e)
-            self._tell("", {"what": e.what, "where": e.where, "remedy": e.remedy}, done=True)
+            if waits_for is None and self._change.workers is not None:
+                note_workers(self._data, self._change.stages[0], self._change.workers)
+        except Exception as e:  # noqa: BLE001 - a change that can't be made ends; the app goes on
+            _LOG.warning("%s ends early: %s", self._change, e, exc_info=not isinstance(e, RivergateError))
+            told = e if isinstance(e, RivergateError) else RivergateError(f"{e!r}", remedy="see supervisor.log")
+            self._tell("", {"what": told.what, "where": told.where, "remedy": told.remedy}, done=True)
             return
-        if waits_for is None and self._change.workers is not None:
-            note_workers(self._data, self._change.stages[0], self._change.workers)
         self._tell(waits_for or "", {}, done=waits_for is None)
 
     def _take_next(self) -> bool:

@@ -45,6 +45,8 @@ class Incarnation:
     start_at: float | None = None
     first: bool = True
     new: bool = False
+    drains: bool = False
+    """Whether a shard was taken from it, which it may still be draining."""
 
 
 class Crew:
@@ -142,6 +144,7 @@ class Crew:
         """From now on the shard belongs to this slot; whoever calls it sees to the assignments."""
         before = self.owner_of(stage, shard)
         after = self._live[to]
+        before.drains = True
         before.slot = replace(before.slot, shards=tuple(s for s in before.slot.shards if s != shard))
         after.slot = replace(after.slot, shards=tuple(sorted((*after.slot.shards, shard))))
 
@@ -173,7 +176,7 @@ class Crew:
         """End everything: spares at once, stages in good order, then the services that read what these have written."""
         deadline = time.monotonic() + STOP_S
         for i in self._all():
-            if i.slot.is_spare:  # it may still be importing, and has nothing to drain
+            if i.slot.is_spare and not i.drains:  # it may still be importing, and has nothing to drain
                 i.running.kill()
         for services in (False, True):
             group = [i for i in self._all() if i.slot.is_service is services]

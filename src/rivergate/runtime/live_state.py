@@ -51,17 +51,21 @@ class LiveState:
         self._listener = Listener(("127.0.0.1", 0))
         self._closed = False
         self._waiting: dict[int, queue.SimpleQueue[tuple[Look, Future[Any]]]] = {}
+        self._known: dict[int, Driver] = {}
         threading.Thread(target=self._serve, name="live-state", daemon=True).start()
 
     def answer(self, shard: int, driver: Driver) -> None:
         """Answer what has been asked of the shard; the first call makes it known. Between two commits only."""
         assert isinstance(driver, Transactor)  # noqa: S101 - agents have no other
-        asked = self._waiting.get(shard)
-        if asked is None:
-            asked = self._waiting[shard] = queue.SimpleQueue()
-            self._make_known(shard)
+        if self._known.get(shard) is not driver:  # it has come, or come back from somebody else
+            self._known[shard], self._waiting[shard] = driver, queue.SimpleQueue()
+            with suppress(OSError):
+                self._make_known(shard)
+        asked = self._waiting[shard]
         while not asked.empty():
             look, answer = asked.get()
+            if not answer.set_running_or_notify_cancel():
+                continue
             try:
                 answer.set_result(look(driver))
             except Exception as e:  # noqa: BLE001 - a question must not harm the shard
@@ -134,6 +138,7 @@ class LiveState:
         try:
             return answer.result(ANSWER_S)
         except TimeoutError as e:
+            answer.cancel()
             raise NotLive(f"{self._stage}/{shard} didn't answer within {ANSWER_S:.0f} s", remedy=REMEDY) from e
 
 

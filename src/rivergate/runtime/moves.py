@@ -20,6 +20,8 @@ from rivergate.runtime.crew import Crew, Incarnation
 
 DRAIN_S = 20.0
 """How long an owner may take to drain a shard; then the next one fences it."""
+ARRIVE_S = 120.0
+"""How long a new process may import."""
 SILENT_S = 60.0
 """How long nothing may be heard of a shard that comes up."""
 AT_REST = ("stopped", "parked", "fenced")
@@ -129,10 +131,13 @@ class Moves:
 
     def _recruit(self, stage: str, count: int) -> Generator[str, None, list[str]]:
         """Start so many processes more, and wait until they have imported everything; their slots."""
-        slots = [self._crew.recruit(stage) for _ in range(count)]
+        slots: list[str] = []
         with self._dismissing(slots):
+            slots += (self._crew.recruit(stage) for _ in range(count))
+            until = self._monotonic() + ARRIVE_S
             try:
                 while waited_for := [s for s in slots if not self._crew.has_arrived(s)]:
+                    self._demand_time(until)
                     yield f"{', '.join(waited_for)}: importing"
             except RivergateError as e:
                 what = f"a new process of {stage} can't begin, so the old ones go on: {e.what}"
@@ -140,12 +145,16 @@ class Moves:
         self.done.started += slots
         return slots
 
+    def _demand_time(self, until: float) -> None:
+        if self._monotonic() > until:
+            raise RivergateError(f"it hasn't imported everything after {ARRIVE_S:.0f} s")
+
     @contextmanager
     def _dismissing(self, recruits: Iterable[str]) -> Iterator[None]:
         """Where it doesn't go well, those that have no shards are of no use."""
         try:
             yield
-        except RivergateError:
+        except Exception:
             for slot in recruits:
                 if not self._crew.in_slot(slot).slot.shards:
                     self._crew.retire(slot)

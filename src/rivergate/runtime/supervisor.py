@@ -40,10 +40,11 @@ class Owners:
     stages: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
 
     def give(self, slot: Slot, worker: str) -> None:
-        """All shards of the slot to this worker."""
+        """All shards of the slot to this worker, save one that is being moved: its owner of before still drains it."""
         stage = self.stages.setdefault(slot.stage, {})
         for shard in slot.shards:
-            stage[shard] = (worker, stage.get(shard, ("", 0))[1])
+            owner, attempt = stage.get(shard, (worker, 0))
+            stage[shard] = (worker if owner else "", attempt)
 
     def hand(self, stage: str, shard: int, worker: str) -> None:
         """One shard to this worker; to nobody, if it is empty."""

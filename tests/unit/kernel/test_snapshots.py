@@ -74,14 +74,15 @@ def test_a_missing_snapshot_is_said_and_older_ones_are_found() -> None:
         store.get(SnapshotRef("0" * 64, 1))
 
 
-def test_snapshots_of_another_log_give_way() -> None:
-    """A broker that was made anew begins at 0 again, and its snapshots mustn't be the first to go."""
+def test_snapshots_that_are_ahead_are_left_alone() -> None:
+    """A broker that was made anew begins at 0 again, or a fenced owner wakes up late: neither deletes what it isn't at."""
     store = SnapshotStore(Blobs(), spec(), SigningKey.generate(), keeping=Keeping(3, 0, 0))
     for seq in (101, 102, 103):
         store.put(snapshot(seq))
     young = [store.put(snapshot(seq)) for seq in (1, 2, 3)]
     assert [store.get(ref).standing.seq for ref in young] == [1, 2, 3]
-    assert store.older_than(1000) == young[::-1]
+    assert store.older_than(100) == young[::-1]
+    assert [ref.seq for ref in store.stored()] == [0, 1, 2, 100, 101, 102]
 
 
 def test_the_newest_are_kept_and_one_of_each_hour_and_day() -> None:
