@@ -27,10 +27,10 @@ def test_killed_performers_do_every_action_once(world: PerformerWorld) -> None:
     """Four owners, three of them killed at random moments: each order once in the file, each outcome once on the log."""
     pids = [world.act(n) for n in range(ACTIONS)]
     chance = random.Random(11)
-    for _ in range(3):
+    for owner in range(3):
         process = world.start()
         goal = len(world.finals()) + chance.randrange(3, ACTIONS // 4)
-        eventually(lambda goal=goal: len(world.finals()) >= goal)
+        eventually(lambda goal=goal, n=owner: len(world.finals()) >= goal and world.journal()[-1].epoch == n)
         world.kill(process)
     world.start()
     eventually(lambda: len(world.finals()) >= ACTIONS)
