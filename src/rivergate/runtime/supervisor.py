@@ -108,12 +108,12 @@ class Supervisor:
                 bootstrap.wait_for_broker(stop)
                 _LOG.info("the broker serves")
             for step in (bootstrap.demand_topics, bootstrap.demand_own_log, self._assignments.open):
-                self._insist(step, stop)
+                insist(step, stop)
             _LOG.info("the topics are there")
             self._say_what_runs(topics=True)
             self._follow_parked()
             self._assign("gate")
-            self._insist(lambda: bootstrap.demand_control(stop, self._crew.revive), stop)
+            insist(lambda: bootstrap.demand_control(stop, self._crew.revive), stop)
             _LOG.info("the policy is in force")
             self._assign(*{s.stage for s in self._slots if s.shards and s.stage != "gate"})
             self._last_at = time.monotonic() + LAST_S
@@ -178,18 +178,6 @@ class Supervisor:
         """Bring the state file up to date; `news` as in `RunningState.update`."""
         self._state.update(self._crew.processes(), **news)
 
-    def _insist(self, step: Callable[[], None], stop: threading.Event) -> None:
-        """Do a step of the start again and again while the broker is away, until `stop`."""
-        while not stop.is_set():
-            try:
-                return step()
-            except RivergateError as e:
-                if not e.retryable:
-                    raise
-                _LOG.warning("waits for the broker and tries again: %s", e.what)
-                stop.wait(RETRY_S)
-        return None
-
     def _patiently(self, step: Callable[[], None]) -> None:
         """What needs the broker is tried again while it is away; the processes run on and wait likewise."""
         try:
@@ -234,3 +222,16 @@ class Supervisor:
             owners = {s: self._owners.named(s) for s in self._unpublished}
             self._assignments.publish(owners, wall_clock(), self._parked)
             self._unpublished.clear()
+
+
+def insist(step: Callable[[], None], stop: threading.Event) -> None:
+    """Do a step of the start again and again while the broker is away, until `stop`. Raises what can't be tried again."""
+    while not stop.is_set():
+        try:
+            return step()
+        except RivergateError as e:
+            if not e.retryable:
+                raise
+            _LOG.warning("waits for the broker and tries again: %s", e.what)
+            stop.wait(RETRY_S)
+    return None
