@@ -21,32 +21,65 @@ from rivergate.domain.errors import ConfigError
 _LOG = logging.getLogger("rivergate.runtime")
 
 
+ENDED, SUPERSEDED = "ended", "superseded"
+
+
 class WorkerActor:
-    """The actor's class. Ray makes a lost actor anew; the supervisor then starts its loop again."""
+    """The actor's class. Ray makes a lost actor anew; the supervisor then starts its loop again.
+
+    There is one actor for a place in the plan, and one loop in it at a time. A supervisor may want a loop of its own while
+    the one before still runs: that of a supervisor that was lost, or one that it can't reach any more. So it names each
+    loop; the newest name that was announced (`make_way`) is the one that may run, and the one before it ends in good order.
+    """
 
     def __init__(self, log_file: str, folder: str) -> None:
         os.chdir(folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._runs = ""
+        self._wanted: str | None = None
         handler = logging.FileHandler(log_file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(threadName)s: %(message)s"))
         root = logging.getLogger("rivergate")
         root.addHandler(handler)
         root.setLevel(logging.INFO)
 
-    def run(self, entry: str, spec: str) -> None:
-        """The loop; returns after `stop`. `entry` names MODULE:FUNCTION, which takes the spec's JSON and the stop event."""
-        self._stop.clear()
-        function_of(entry)(spec, self._stop)
+    def make_way(self, name: str) -> None:
+        """From now on the loop of this name is wanted; another that runs is asked to end."""
+        with self._lock:
+            self._wanted = name
+            if self._runs != name:
+                self._stop.set()
+
+    def run(self, entry: str, spec: str, name: str) -> str:
+        """The loop; returns after `stop`, or once another is wanted, and says which it was. `entry` names MODULE:FUNCTION,
+        which takes the spec's JSON and the stop event.
+        """
+        with self._lock:
+            if self._wanted not in {None, name}:
+                return SUPERSEDED if self._wanted else ENDED
+            self._runs = name
+            self._stop.clear()
+        try:
+            function_of(entry)(spec, self._stop)
+        finally:
+            with self._lock:
+                self._runs = ""
+        return SUPERSEDED if self._wanted not in {None, name, ""} else ENDED
 
     def process_id(self) -> int:
         """The actor's process."""
         return os.getpid()
 
-    def stop(self) -> None:
-        """Ask the loop to end in good order."""
-        self._stop.set()
+    def stop(self, name: str) -> None:
+        """Ask the loop of this name to end in good order, or not to begin."""
+        with self._lock:
+            if self._wanted in {None, name}:
+                self._wanted = ""
+            if self._runs == name:
+                self._stop.set()
 
 
 def function_of(entry: str) -> Callable[[str, threading.Event], None]:
@@ -69,7 +102,7 @@ class RayCluster:
             raise ConfigError("Ray isn't installed", remedy="pip install ray, or run with --host local") from e
         self._ray = ray
         self._namespace = namespace
-        self._actors: dict[str, Any] = {}
+        self._processes: dict[str, RayProcess] = {}
         self._here = address is None
         settings: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": logging.WARNING}
         if address is None:
@@ -85,34 +118,37 @@ class RayCluster:
         with _signals_kept():
             ray.init(**settings)
 
-    def start(self, name: str, entry: str, spec: str, log_file: Path, environment: Mapping[str, str]) -> RayProcess:
-        """Run `entry` in the actor of this name, which is made if there is none, with these variables beside the cluster's."""
-        actor = self._actors.get(name)
-        if actor is None:
-            options: dict[str, Any] = {
-                "name": name,
-                "lifetime": "detached",
-                "get_if_exists": True,
-                "num_cpus": 0,
-                "max_restarts": -1,
-                "max_task_retries": 0,
-                "scheduling_strategy": "SPREAD",  # a node that is lost should take few with it, and no spare
-            }
-            if environment:
-                options["runtime_env"] = {"env_vars": dict(environment)}
-            remote: Any = self._ray.remote  # its overloads lack concurrency groups
-            kind = remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)
-            actor = kind.options(**options).remote(str(log_file), str(Path.cwd()))
-            self._actors[name] = actor
-        loop: Any = actor
-        loop = loop.run.options(concurrency_group="loop").remote(entry, spec)
-        return RayProcess(self._ray, actor, loop, here=self._here)
+    def start(
+        self, place: str, name: str, entry: str, spec: str, log_file: Path, environment: Mapping[str, str]
+    ) -> RayProcess:
+        """Run `entry` under this name in the place's actor, instead of what ran there. The actor is made if there is none,
+        with these variables beside the cluster's.
+        """
+        before = self._processes.get(place)
+        actor = before.actor if before and not before.is_dead() else self._actor(place, log_file, environment)
+        self._processes[place] = RayProcess(self._ray, actor, name, entry, spec, here=self._here)
+        return self._processes[place]
+
+    def _actor(self, place: str, log_file: Path, environment: Mapping[str, str]) -> Any:
+        options: dict[str, Any] = {
+            "name": place,
+            "lifetime": "detached",
+            "get_if_exists": True,
+            "num_cpus": 0,
+            "max_restarts": -1,
+            "max_task_retries": 0,
+            "scheduling_strategy": "SPREAD",  # a node that is lost should take few with it, and no spare
+        }
+        if environment:
+            options["runtime_env"] = {"env_vars": dict(environment)}
+        remote: Any = self._ray.remote  # its overloads lack concurrency groups
+        kind = remote(concurrency_groups={"loop": 1, "control": 2})(WorkerActor)
+        return kind.options(**options).remote(str(log_file), str(Path.cwd()))
 
     def close(self) -> None:
-        """Kill our actors and, where Ray is our own, end it."""
-        for actor in self._actors.values():
-            with contextlib.suppress(Exception):
-                self._ray.kill(actor, no_restart=True)
+        """Kill the actors that are still ours and, where Ray is our own, end it."""
+        for process in self._processes.values():
+            process.kill()
         self._ray.shutdown()
 
 
@@ -133,13 +169,15 @@ def _signals_kept() -> Iterator[None]:
 class RayProcess:
     """One run of an actor's loop, `here` if that is on this machine. See `runtime.hosts.Running`."""
 
-    def __init__(self, ray: Any, actor: Any, loop: Any, *, here: bool) -> None:
+    def __init__(self, ray: Any, actor: Any, name: str, entry: str, spec: str, *, here: bool) -> None:
         self._ray = ray
         self._here = here
-        self._actor = actor
-        self._loop = loop
-        self._pid_answer = self._control("process_id")
+        self.actor = actor
+        self._name = name
         self._pid = 0
+        self._control("make_way", name)
+        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, name)
+        self._pid_answer = self._control("process_id")
 
     @property
     def pid(self) -> int:
@@ -159,21 +197,36 @@ class RayProcess:
             return "runs"
         if not self._ready(self._loop):
             return f"its process {self._pid} has gone"
+        outcome = self._outcome()
+        return (
+            outcome
+            if isinstance(outcome, str)
+            else (str(outcome).strip() or type(outcome).__name__).splitlines()[-1][:200]
+        )
+
+    def is_dead(self) -> bool:
+        """Whether the actor has been killed for good."""
+        return isinstance(self._outcome(), self._ray.exceptions.ActorDiedError)
+
+    def _outcome(self) -> str | Exception | None:
+        """What the loop returned or raised, or that nobody could reach it; None while it runs."""
+        if not self._ready(self._loop):
+            return None
         try:
-            self._ray.get(self._loop)
-        except Exception as e:  # noqa: BLE001 - only told
-            return (str(e).strip() or type(e).__name__).splitlines()[-1][:200]
-        return "returned"
+            return str(self._ray.get(self._loop))
+        except Exception as e:  # noqa: BLE001 - whoever asks looks at it
+            return e
 
     def ask_to_stop(self) -> None:
         """Ask the loop to end in good order."""
         with contextlib.suppress(Exception):
-            self._control("stop")
+            self._control("stop", self._name)
 
     def kill(self) -> None:
-        """Kill the actor for good."""
-        with contextlib.suppress(Exception):
-            self._ray.kill(self._actor, no_restart=True)
+        """Kill the actor for good, unless another supervisor's loop has taken it over."""
+        if self._outcome() != SUPERSEDED:
+            with contextlib.suppress(Exception):
+                self._ray.kill(self.actor, no_restart=True)
 
     def kill_hung(self) -> None:
         """End the actor's process, whose place Ray fills anew; a stopped one on this machine only a signal reaches."""
@@ -181,10 +234,10 @@ class RayProcess:
             if self._here and self.pid:
                 os.kill(self.pid, signal.SIGKILL)
             else:
-                self._ray.kill(self._actor, no_restart=False)
+                self._ray.kill(self.actor, no_restart=False)
 
-    def _control(self, method: str) -> Any:
-        return getattr(self._actor, method).options(concurrency_group="control").remote()
+    def _control(self, method: str, *arguments: str) -> Any:
+        return getattr(self.actor, method).options(concurrency_group="control").remote(*arguments)
 
     def _ready(self, answer: Any) -> bool:
         done, _ = self._ray.wait([answer], timeout=0)

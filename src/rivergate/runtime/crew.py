@@ -76,6 +76,10 @@ class Crew:
             self._revive(incarnation)
         self._see_off()
 
+    def has_losses(self) -> bool:
+        """Whether a process has ended that is to be started again, and isn't waiting for that already."""
+        return any(i.start_at is None and not i.running.alive() and not i.new for i in self._live.values())
+
     def alive(self) -> list[str]:
         """Incarnations that run and have shards, or serve."""
         return [i.name for i in self._live.values() if i.running.alive() and not i.slot.is_spare]

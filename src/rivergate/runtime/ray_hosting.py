@@ -26,7 +26,8 @@ class RayHost:
         now = {n: os.environ[n] for n in spec.app.environment if n in os.environ}
         changed = {n: value for n, value in now.items() if value != self._environ.get(n)}
         log = spec.data.logs / f"{slot}.log"
-        return self._cluster.start(slot, f"{__name__}:run_in_actor", spec.to_json(), log, changed)
+        entry = f"{__name__}:run_in_actor"
+        return self._cluster.start(slot, spec.incarnation, entry, spec.to_json(), log, changed)
 
     def close(self) -> None:
         """End the cluster, if it is ours."""

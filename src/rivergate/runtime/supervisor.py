@@ -128,6 +128,8 @@ class Supervisor:
         self._state.clear()
 
     def _tick(self, bootstrap: Bootstrap) -> None:
+        if self._crew.has_losses():  # they may have been ended by another supervisor, which they now work for
+            self._patiently(self._assignments.demand_ours)
         self._crew.revive()
         for stage, shard in commands.take_resumes(self._base.data):
             if self._owners.resume(stage, shard):
