@@ -84,7 +84,9 @@ def test_a_place_whose_actor_was_killed_gets_another(cluster: RayCluster, tmp_pa
     second.kill()
 
 
-def test_a_loop_that_was_stopped_before_it_began_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_was_stopped_before_it_began_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor does one that was overtaken while it waited for its turn."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(logging.getLogger("rivergate"), "handlers", [])

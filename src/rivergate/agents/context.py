@@ -37,6 +37,7 @@ class Context:
         "_agent",
         "_app",
         "_batch",
+        "_identity",
         "_known_cause",
         "_ordinals",
         "_out",
@@ -61,6 +62,7 @@ class Context:
         self._record: Record
         self._subject: str | None = None
         self._known_cause: Cause | None = None
+        self._identity: tuple[str, bytes] | None = None
         self._span_ids: tuple[str, str, str] | None = None
         self._prefix = b""
         self._random: Random | None = None
@@ -176,7 +178,7 @@ class Context:
 
     def remember(self, event: Event, *, features: Any = None, prediction: Any = None) -> None:  # noqa: ARG002 - reads as a sentence
         """Keep what was known now until the event's label comes: it is handed to `on_label`."""
-        self._state.memory.remember(self.cause.event_id, features, prediction, self._batch.clock)
+        self._state.memory.remember(self.cause_id, features, prediction, self._batch.clock)
 
     def set_timer(self, name: str, at: datetime | timedelta) -> None:
         """Have `on_timer` called once the shard's clock passes `at`; setting a name again moves it."""
@@ -208,7 +210,7 @@ class Context:
         """
         self._record = record
         self._subject = subject
-        self._known_cause = self._span_ids = None
+        self._known_cause = self._span_ids = self._identity = None
         if self.proposals:
             self.proposals = []
 
@@ -223,10 +225,19 @@ class Context:
         """What the agent's outputs of now descend from: for the fold."""
         if self._known_cause is None:
             r = self._record
-            event_id, trace = r.identity()
+            event_id, trace = self._identity or r.identity()
             subject = event_id if self._subject is None else self._subject
             self._known_cause = Cause(event_id, subject, r.topic, r.partition, r.offset, r.key, trace)
         return self._known_cause
+
+    @property
+    def cause_id(self) -> str:
+        """The cause's id, which alone is needed where an event is but remembered: for the fold."""
+        if self._known_cause is not None:
+            return self._known_cause.event_id
+        if self._identity is None:
+            self._identity = self._record.identity()
+        return self._identity[0]
 
     @property
     def needs_span(self) -> bool:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
 from rivergate.agents.agent import Agent
-from rivergate.agents.cause import Cause
 from rivergate.agents.context import Context
-from rivergate.agents.memory import EarlyLabel, Remembered
+from rivergate.agents.memory import EarlyLabel
 from rivergate.agents.shard_state import ShardState
 from rivergate.domain import names
 from rivergate.domain.clock import Micros
@@ -116,33 +113,36 @@ class AgentFold:
             ctx.start_record(record)
             self._call("event", self.state.agent.on_event, event)
             if self.state.memory.early:
-                self._on_waiting_label(ctx.cause)
+                self._on_waiting_label()
 
         return handle
 
     def _on_label_record(self, record: Record, index: int) -> None:
-        value = _json_object(record)
+        value = record.json_object
         event_id = value.get("event_id") if value else None
         if not isinstance(event_id, str) or value is None or "value" not in value:
             self._out.skip(index, "a label needs `event_id` and `value`")
             return
-        pid = value.get("proposal_id")
-        label = EarlyLabel(value["value"], str(value.get("source", "topic")), pid, self._batch.clock)
-        found = self.state.memory.label(event_id, label)
-        if found is not None:
+        truth, source, pid = value["value"], str(value.get("source", "topic")), value.get("proposal_id")
+        found = self.state.memory.take(event_id)
+        if found is None:
+            self.state.memory.wait(event_id, EarlyLabel(truth, source, pid, self._batch.clock))
+        else:
             self._ctx.start_record(record, event_id)
-            self._call("label", self.state.agent.on_label, _joined(event_id, label, found))
+            self._call("label", self.state.agent.on_label, Label(event_id, truth, source, found[0], found[1], pid))
 
-    def _on_waiting_label(self, cause: Cause) -> None:
+    def _on_waiting_label(self) -> None:
         """A label that came before its event descends from the event, whose own record is history."""
-        early = self.state.memory.take_early(cause.event_id)
-        found = None if early is None else self.state.memory.label(cause.event_id, early)
+        event_id = self._ctx.cause_id
+        early = self.state.memory.take_early(event_id)
+        found = None if early is None else self.state.memory.take(event_id)
         if early is not None and found is not None:
-            self._ctx.start_cause(cause)
-            self._call("label", self.state.agent.on_label, _joined(cause.event_id, early, found))
+            self._ctx.start_cause(self._ctx.cause)
+            label = Label(event_id, early.value, early.source, found[0], found[1], early.proposal_id)
+            self._call("label", self.state.agent.on_label, label)
 
     def _on_message_record(self, record: Record, index: int) -> None:
-        value = _json_object(record)
+        value = record.json_object
         if value is None or not isinstance(value.get("message"), dict):
             self._out.skip(index, "a message needs `to` and `message`")
             return
@@ -185,36 +185,6 @@ class AgentFold:
             end_ns=self._batch.stopwatch(),
             attributes=attributes,
         )
-
-
-_LABEL_FIELDS = frozenset(Label.model_fields)
-_set = object.__setattr__
-
-
-def _joined(event_id: str, label: EarlyLabel, found: Remembered) -> Label:
-    """What `Label.model_construct` gives, in a fifth of its time: every field is given, so no default is looked for."""
-    made = Label.__new__(Label)
-    fields = {
-        "event_id": event_id,
-        "value": label.value,
-        "source": label.source,
-        "features": found.features,
-        "prediction": found.prediction,
-        "proposal_id": label.proposal_id,
-    }
-    _set(made, "__dict__", fields)
-    _set(made, "__pydantic_fields_set__", set(_LABEL_FIELDS))
-    _set(made, "__pydantic_extra__", None)
-    _set(made, "__pydantic_private__", None)
-    return made
-
-
-def _json_object(record: Record) -> dict[str, Any] | None:
-    try:
-        value = orjson.loads(record.value or b"")
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _first_line_of(error: ValueError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rivergate.agents.agent import Agent
 from rivergate.agents.keyed import KeyedState
-from rivergate.agents.memory import EarlyLabel, Memory, Remembered
+from rivergate.agents.memory import EarlyLabel, Memory
 from rivergate.agents.timers import Timers
 from rivergate.domain.errors import SnapshotCorrupt
 
@@ -126,7 +126,7 @@ def _flat_dicts(remembered: OrderedDict[Any, Any]) -> set[int] | None:
     """
     found: set[int] = set()
     for key, value in remembered.items():
-        for part in (key, *value) if type(value) in (Remembered, EarlyLabel) else (key, value):
+        for part in (key, *value) if type(value) in (tuple, EarlyLabel) else (key, value):
             if type(part) is dict:
                 plain = _ATOMS.issuperset(map(type, part)) and _ATOMS.issuperset(map(type, part.values()))
                 if not plain or id(part) in found:

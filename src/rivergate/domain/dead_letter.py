@@ -53,7 +53,7 @@ class DeadLetter:
     @property
     def event_id(self) -> str:
         """The id that the record had, and that it keeps when it is redriven."""
-        return self.record._replace(headers=self._redriven_headers()).event_id
+        return self.record._replace(given=self._redriven_headers()).event_id
 
     @property
     def is_event(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -88,14 +88,12 @@ class Reason(BaseModel):
     contribution: float | None = Field(default=None, description="in units of the model's raw score")
 
 
-class Label(BaseModel):
+class Label(NamedTuple):
     """Late truth about an earlier event, joined to what the agent remembered of it.
 
     `features` and `prediction` are those of then (None where the agent remembered none). `source` is
     `outcome`, `decision` or `topic`.
     """
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     event_id: str
     value: Any

@@ -69,7 +69,10 @@ def digest_of(value: Any) -> str:
 
 def proposal_id(app: str, agent: str, event_id: str, ordinal: int) -> str:
     """32 hex digits; the id of the proposal and of all that becomes of it."""
-    return digest_of([app, agent, event_id, ordinal])[:32]
+    canonical_form = orjson.dumps(
+        [app, agent, event_id, ordinal]
+    )  # of text and a small integer, orjson's is RFC 8785's
+    return hashlib.sha256(canonical_form).hexdigest()[:32]
 
 
 def arguments_digest(kind: str, arguments: dict[str, Any]) -> str:

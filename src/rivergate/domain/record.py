@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -33,19 +33,29 @@ class Position(NamedTuple):
         return cls(topic, int(partition), int(offset))
 
 
-_NO_HEADERS: dict[str, bytes] = {}
+class HasHeaders(Protocol):
+    """A client's message, which makes its headers when they are asked for and keeps them: that takes longer than all else."""
+
+    def headers(self) -> Headers | None:
+        """Name and value, in the order they were written."""
 
 
 class Record(NamedTuple):
-    """A committed record as read from the log."""
+    """A committed record as read from the log. `given` has the headers, or is what they can be had from."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: Headers | None
+    given: Headers | HasHeaders | None
     timestamp_ms: int = 0
+
+    @property
+    def headers(self) -> Headers | None:
+        """Name and value of each, in order."""
+        given = self[5]
+        return given if given is None or isinstance(given, list) else given.headers()
 
     def header(self, name: str) -> bytes | None:
         """The last header of that name, or None."""
@@ -73,7 +83,8 @@ class Record(NamedTuple):
 
         Every event is asked, so only the last header is looked at, which is where a redrive says it.
         """
-        last = self.headers[-1] if self.headers else None
+        there = self.headers
+        last = there[-1] if there else None
         return last is None or last[0] != RG_FOR or last[1] == source
 
     @property
@@ -88,11 +99,11 @@ class Record(NamedTuple):
 
     def identity(self) -> tuple[str, bytes]:
         """The event id, and the `traceparent` (empty where there is none), in one pass over the headers."""
-        there = dict(self.headers) if self.headers else _NO_HEADERS
+        there = dict(self.headers or ())
         source, ce_id = there.get("ce_source"), there.get("ce_id")
         trace = there.get("traceparent") or b""
         if source and ce_id:
-            return f"{source.decode('utf-8', 'replace')}#{ce_id.decode('utf-8', 'replace')}", trace
+            return (source + b"#" + ce_id).decode("utf-8", "replace"), trace
         origin = there.get("rg_origin")
         if origin:
             return origin.decode("utf-8", "replace"), trace

@@ -74,7 +74,10 @@ def _published(output: Output) -> dict[str, Any]:
 
 
 def _remembered(kept: Remembered | None) -> dict[str, Any] | None:
-    return None if kept is None else {"prediction": _plain(kept.prediction), "features": _plain(kept.features)}
+    if kept is None:
+        return None
+    features, prediction, _ = kept
+    return {"prediction": _plain(prediction), "features": _plain(features)}
 
 
 def _plain(value: Any) -> Any:

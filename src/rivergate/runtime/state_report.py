@@ -31,7 +31,7 @@ def _memory(memory: Memory, clock: Micros) -> dict[str, Any]:
     waiting = [r for r in memory.events.values() if r is not None]
     return {
         "waiting": len(waiting),
-        "oldest_s": (clock - waiting[0].at) / 1e6 if waiting else None,
+        "oldest_s": (clock - waiting[0][2]) / 1e6 if waiting else None,
         "labelled": len(memory.events) - len(waiting),
         "limit": memory.limit,
         "max_age_s": memory.max_age / 1e6,

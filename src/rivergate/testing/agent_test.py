@@ -90,7 +90,7 @@ class AgentTest(Generic[A]):
         ce_id = id or f"{cls.event_type}-{self._offsets.get(topic, 0)}"
         record = self._record(topic, event.key_bytes(), event.model_dump_json().encode(), ce_id, cls.event_type)
         if traceparent is not None:
-            record = record._replace(headers=[*(record.headers or ()), ("traceparent", traceparent.encode())])
+            record = record._replace(given=[*(record.headers or ()), ("traceparent", traceparent.encode())])
         self._take(record)
         return record.event_id
 

@@ -9,7 +9,6 @@ import pytest
 
 from rivergate.agents import Agent
 from rivergate.agents.fold import AgentFold
-from rivergate.agents.memory import Remembered
 from rivergate.domain.event import Event
 
 
@@ -30,9 +29,8 @@ CONSTANT = ("a", 1.5)
 AS_A_SET = """
 from tests.unit.agents.test_state_digest import Keeper
 from rivergate.agents.fold import AgentFold
-from rivergate.agents.memory import Remembered
 fold = AgentFold("plant", Keeper)
-fold.state.memory.events["/a#1"] = Remembered({"keys": {f"key-{n}" for n in range(50)}}, True, 5)
+fold.state.memory.events["/a#1"] = ({"keys": {f"key-{n}" for n in range(50)}}, True, 5)
 fold.state.agent.kept = [{f"key-{n}" for n in range(50)}, frozenset({("x", "y"), ("z", "y")})]
 print(fold.digest())
 """
@@ -77,7 +75,7 @@ def test_what_may_be_changed_in_one_place_and_seen_in_another_counts() -> None:
 def remembering(features: Any, keep: Callable[[AgentFold, Any], None] = lambda fold, features: None) -> AgentFold:
     """A fold that remembers these features under one event's id."""
     fold = AgentFold("plant", Keeper)
-    fold.state.memory.events["/a#1"] = Remembered(features, True, 5)
+    fold.state.memory.events["/a#1"] = (features, True, 5)
     keep(fold, features)
     return fold
 
@@ -105,7 +103,7 @@ def test_equal_memories_have_one_digest_whichever_objects_they_are(features: Any
     restored = AgentFold("plant", Keeper)
     restored.load(always.dump())
     for fold in (always, restored):
-        fold.state.memory.events["/a#2"] = Remembered({"ab": 1.5}, "ab", 5)
+        fold.state.memory.events["/a#2"] = ({"ab": 1.5}, "ab", 5)
     assert always.digest() == restored.digest()
 
 
@@ -121,7 +119,7 @@ def keep_in_keyed(fold: AgentFold, features: Any) -> None:
 
 def keep_in_memory(fold: AgentFold, features: Any) -> None:
     """Written with it."""
-    fold.state.memory.events["/a#2"] = Remembered(features, True, 5)
+    fold.state.memory.events["/a#2"] = (features, True, 5)
 
 
 @pytest.mark.parametrize("keep", [keep_in_agent, keep_in_keyed, keep_in_memory])

@@ -53,7 +53,7 @@ def test_the_review_span_covers_the_whole_wait() -> None:
     gate_span = w.spans[-1]
     decision = w.later(30).decision(opened)
     trace = b"00-" + b"c" * 32 + b"-" + b"d" * 16 + b"-01"
-    w.send(decision._replace(headers=[*(decision.headers or []), ("traceparent", trace)]))
+    w.send(decision._replace(given=[*(decision.headers or []), ("traceparent", trace)]))
     (span,) = w.out.spans
     assert (span.name, span.parent_id, span.trace_id) == ("review inspect", gate_span.span_id, gate_span.trace_id)
     assert span.end_ns - span.start_ns == 30 * 10**9

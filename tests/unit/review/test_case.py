@@ -159,7 +159,7 @@ def test_records_of_other_types_are_none_of_the_views_business() -> None:
 def test_a_record_without_a_time_has_the_brokers() -> None:
     """A header that is missing or malformed doesn't stop the view."""
     record = kit.MemoryLog().append(names.DENIAL_V1, kit.denial(1, "no"))
-    odd = record._replace(headers=[("ce_type", b"rivergate.denial.v1"), ("ce_time", b"yesterday")], timestamp_ms=5)
+    odd = record._replace(given=[("ce_type", b"rivergate.denial.v1"), ("ce_time", b"yesterday")], timestamp_ms=5)
     fact = fact_of(odd)
     assert fact is not None
     assert parse_rfc3339(fact[1].at) == 5000
