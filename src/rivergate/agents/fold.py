@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from rivergate.agents.adopting import adopt
 from rivergate.agents.agent import Agent
 from rivergate.agents.cause import Cause
 from rivergate.agents.context import Context
@@ -34,7 +35,7 @@ def agent_inputs(app: str, agent: type[Agent]) -> list[str]:
 
 
 class AgentFold:
-    """Implements `ports.Fold`. The same object serves the runtime, replays and `AgentTest`."""
+    """Implements `ports.Fold` and `ports.Adopts`. The same object serves the runtime, replays and `AgentTest`."""
 
     def __init__(self, app: str, agent: type[Agent]) -> None:
         self._app = app
@@ -92,6 +93,10 @@ class AgentFold:
     def digest(self) -> str:
         """See `ports.Fold.digest`."""
         return self.state.digest()
+
+    def adopt(self, model: bytes) -> None:
+        """See `ports.Adopts.adopt`."""
+        adopt(self.state.agent, model)
 
     # --- records -------------------------------------------------------------------------------------------
 

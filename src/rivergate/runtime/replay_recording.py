@@ -20,12 +20,12 @@ from rivergate.runtime.stages import fold_of
 def replay_recording(app: App, recording: Recording, snapshot_key: Path | None = None) -> list[ReplayedPart]:
     """What each part of it gives under this app's code; a difference ends it.
 
-    Snapshots are states that get unpickled, so a recording that has any is read only with the app's public snapshot
+    Snapshots and models get unpickled, so a recording that has any is read only with the app's public snapshot
     key (`keys/snapshots.pub` of its data directory). Raises `BadInput`, `ConfigError`, `NothingToReplay`.
     """
     if recording.snapshots and snapshot_key is None:
         raise BadInput(
-            "the recording begins with snapshots, and nothing unsigned is ever unpickled",
+            "the recording holds snapshots or models, and nothing unsigned is ever unpickled",
             remedy="give the app's public snapshot key: a copy of keys/snapshots.pub in its data directory",
         )
     key = VerifyingKey(_public(snapshot_key) if snapshot_key else b"\0" * 32)
