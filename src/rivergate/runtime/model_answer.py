@@ -22,11 +22,10 @@ def answer(_spec: ProcessSpec, ask: dict[str, Any], _tell: Tell) -> dict[str, An
     """As the module's docstring says. Raises `BadInput`, `SnapshotCorrupt`."""
     content = Path(ask["file"]).read_bytes()
     if ask["is_state"]:
-        model = _of_state(content, ask["attribute"])
-        Path(ask["into"]).write_bytes(dumped(model))
-    else:
-        model = _loaded(content)
-    _demand_lasting(model)
+        content = dumped(_of_state(content, ask["attribute"]))
+        Path(ask["into"]).write_bytes(content)
+    model = _loaded(content)
+    _demand_lasting(model, content)
     return {"make": make_of(model), "versions": versions()}
 
 
@@ -54,11 +53,11 @@ def _loaded(content: bytes) -> Any:
         ) from e
 
 
-def _demand_lasting(model: Any) -> None:
-    """It will go into snapshots, and out of them."""
+def _demand_lasting(model: Any, content: bytes) -> None:
+    """Every shard and every replay loads it anew, and then it goes into snapshots, and out of them."""
+    again = _loaded(content)
     try:
-        again = pickle.loads(dumped(model))  # noqa: S301 - our own bytes
-        same = digest_of(model) == digest_of(again)
+        same = digest_of(model) == digest_of(again) == digest_of(pickle.loads(dumped(again)))  # noqa: S301 - our own bytes
     except Exception as e:
         raise BadInput(
             f"a {make_of(model)} can't be put into a snapshot: {e!r}",
@@ -66,6 +65,6 @@ def _demand_lasting(model: Any) -> None:
         ) from e
     if not same:
         raise BadInput(
-            f"a {make_of(model)} comes out of a snapshot as another one, so replays would differ",
-            remedy="look at its `__reduce__` or `__getstate__`: nothing in it may be random or of the time",
+            f"this {make_of(model)} is another one each time it is loaded, so replays would differ",
+            remedy="look at its `__reduce__` and `__setstate__`: nothing in it may be random, of the time, or from outside",
         )
