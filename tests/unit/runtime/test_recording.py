@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.kernel.test_adopting import AdoptingWorld, Guess, Mean
+from tests.unit.kernel.adopting_world import AdoptingWorld, Guess, Mean
 from tests.unit.kernel.test_past import NEVER
 from tests.unit.kernel.transactor_world import run
 from tests.unit.runtime.recorded_world import app_of, changed, recorded, recording_of
