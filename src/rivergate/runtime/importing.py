@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rivergate.adapters.blob_store import FsspecBlobs
 from rivergate.domain.clock import rfc3339
-from rivergate.domain.errors import BadInput, ConfigError, SnapshotCorrupt
+from rivergate.domain.errors import BadInput, SnapshotCorrupt
 from rivergate.domain.journal import SnapshotRef
 from rivergate.domain.signing import SigningKey, VerifyingKey
 from rivergate.kernel.models import LOADED_BY, ImportedModel, ModelNote, ModelStore
@@ -121,23 +121,15 @@ def _parts(where: str) -> dict[str, str]:
 
 def _snapshot(other: OtherSnapshot) -> tuple[SnapshotRef, Snapshot]:
     parts = _parts(other.where)
-    try:
-        public = bytes.fromhex(other.key.read_text().strip())
-    except (OSError, ValueError) as e:
-        raise ConfigError(
-            f"isn't a public key: {e}",
-            where=str(other.key),
-            remedy=f"give app {parts['app']}'s keys/snapshots.pub with --key",
-        ) from e
     spec = ShardSpec(parts["app"], parts["stage"], int(parts["shard"]), (), "", "")
-    store = SnapshotStore(FsspecBlobs(other.url), spec, VerifyingKey(public))
+    store = SnapshotStore(FsspecBlobs(other.url), spec, VerifyingKey(keys.public_of(other.key)))
     stored = store.stored()
     wanted = [r for r in stored if parts["seq"] is None or r.seq == int(parts["seq"])]
     if not wanted:
         have = (
             f"there are those after commits {', '.join(str(r.seq) for r in stored)}"
             if stored
-            else ("name its store with --store; a drain (SIGTERM) leaves a snapshot")
+            else "name its store with --store; a drain (SIGTERM) leaves a snapshot"
         )
         raise BadInput(f"there is no snapshot {other.where}", where=other.url, remedy=have)
     try:

@@ -22,6 +22,7 @@ from rivergate.gate.fold import GateFold
 from rivergate.kernel.keeping import Keeping
 from rivergate.kernel.models import ModelStore, adopt
 from rivergate.kernel.past import Past
+from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import replay_commits
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
 from rivergate.kernel.transactor import Transactor
@@ -343,3 +344,19 @@ def test_bytes_are_kept_as_they_came(world: AdoptingWorld) -> None:
     store = world.store(world.spec()).models
     found = store.get(store.put(NOTE, content))
     assert (found.content, found.note) == (content, NOTE)
+
+
+def test_how_far_back_it_can_be_replayed_depends_on_the_model(world: AdoptingWorld) -> None:
+    """From the beginning where the model is there; else from the first snapshot, or from nowhere, and that is said."""
+    digest = world.vouch(Mean([4, 8]))
+    run(world.owner(digest)).drain()
+    spec, archive = world.spec(), world.broker.reader()
+    found = reach(spec, archive, world.store(spec))
+    assert (found.first, found.start) == (0, None)
+    del world.blobs.kept[f"plant/models/{digest}"]
+    found = reach(spec, archive, world.store(spec))
+    assert (found.first, found.start is not None) == (1, True)
+    world.forget_snapshots()
+    found = reach(spec, archive, world.store(spec))
+    assert found.first is None
+    assert found.why == f"it began with a model: plant/models/{digest}: this model isn't in the store"

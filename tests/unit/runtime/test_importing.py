@@ -176,7 +176,7 @@ def test_an_altered_or_foreign_snapshot_is_never_unpickled(place: Place, tmp_pat
         ({"where": "old/gate/0"}, "names no snapshot", "APP/STAGE/SHARD"),
         ({"where": "old/agent-elder/1@7"}, "there is no snapshot", "after commits 4, 9"),
         ({"where": "old/agent-elder/0"}, "there is no snapshot", "--store"),
-        ({"key": Path("nowhere.pub")}, "isn't a public key", "--key"),
+        ({"key": Path("nowhere.pub")}, "isn't a public key", "keys/snapshots.pub"),
     ],
 )
 def test_what_isnt_there_is_said(place: Place, tmp_path: Path, changes: dict[str, Any], what: str, remedy: str) -> None:
