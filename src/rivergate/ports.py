@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rivergate.domain.clock import Micros
 from rivergate.domain.record import BY_KEY, Headers, Output, Record, TopicPartition
@@ -77,6 +77,14 @@ class Fold(Protocol):
 
     def digest(self) -> str:
         """Hex SHA-256 of the state in a canonical form: equal states, equal digests, in any process."""
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A fold that can begin with a model that was imported."""
+
+    def adopt(self, model: bytes) -> None:
+        """Take over what this pickle holds, on a fresh object. Its signature was checked. Raises `BadInput`."""
 
 
 # --- the log -------------------------------------------------------------------------------------------------
@@ -241,6 +249,7 @@ Clock = Callable[[], Micros]
 
 __all__ = [
     "BY_KEY",
+    "Adopts",
     "Batch",
     "Blobs",
     "Clock",

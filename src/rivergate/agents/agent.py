@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from rivergate.agents.adopting import take_over
 from rivergate.agents.context import Context
 from rivergate.domain.errors import ConfigError
 from rivergate.domain.event import Event, Label, Proposal, snake_case
@@ -53,6 +54,15 @@ class Agent:
                     f"agent {cls.__name__} proposes {proposal!r}, which isn't a proposal class",
                     remedy="declare it as `class Inspect(Proposal)`",
                 )
+
+    def adopt(self, model: Any) -> None:
+        """A model that somebody imported for this agent, on a fresh instance, before its first record.
+
+        An agent of the same class gives all its attributes; anything else becomes `self.model`, if that is of the same
+        make. Each shard gets a copy of its own. Deterministic, as all methods: it runs again in every replay from the
+        beginning. Raises `BadInput` for what it can't take over; then the shard parks, and nothing has been read.
+        """
+        take_over(self, model)
 
     def on_event(self, event: Any, ctx: Context) -> None:
         """An event of one of the classes in `consumes`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rivergate.agents.adopting import adopt
 from rivergate.agents.agent import Agent
 from rivergate.agents.context import Context
 from rivergate.agents.memory import EarlyLabel
@@ -31,7 +32,7 @@ def agent_inputs(app: str, agent: type[Agent]) -> list[str]:
 
 
 class AgentFold:
-    """Implements `ports.Fold`. The same object serves the runtime, replays and `AgentTest`."""
+    """Implements `ports.Fold` and `ports.Adopts`. The same object serves the runtime, replays and `AgentTest`."""
 
     def __init__(self, app: str, agent: type[Agent]) -> None:
         self._app = app
@@ -89,6 +90,10 @@ class AgentFold:
     def digest(self) -> str:
         """See `ports.Fold.digest`."""
         return self.state.digest()
+
+    def adopt(self, model: bytes) -> None:
+        """See `ports.Adopts.adopt`."""
+        adopt(self.state.agent, model)
 
     # --- records -------------------------------------------------------------------------------------------
 

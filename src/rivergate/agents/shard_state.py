@@ -42,9 +42,7 @@ class ShardState:
 
     def dump(self) -> bytes:
         """Pickle, without the unseeded random generators that River's Gaussians carry along."""
-        buffer = io.BytesIO()
-        _StatePickler(buffer, protocol=5).dump(self)
-        return buffer.getvalue()
+        return dumped(self)
 
     @staticmethod
     def load(content: bytes) -> ShardState:
@@ -62,7 +60,19 @@ class ShardState:
 
     def digest(self) -> str:
         """Hex SHA-256 of a canonical pickle: equal states, equal digests, whichever way they came about."""
-        return hashlib.sha256(_canonical(pickle.loads(self.dump()))).hexdigest()  # noqa: S301 - our own bytes
+        return digest_of(self)
+
+
+def dumped(value: object) -> bytes:
+    """Pickle of a state or a model, without River's unseeded random generators."""
+    buffer = io.BytesIO()
+    _StatePickler(buffer, protocol=5).dump(value)
+    return buffer.getvalue()
+
+
+def digest_of(value: object) -> str:
+    """Hex SHA-256 of a canonical pickle: equal values, equal digests, whichever way they came about."""
+    return hashlib.sha256(_canonical(pickle.loads(dumped(value)))).hexdigest()  # noqa: S301 - our own bytes
 
 
 def _without_generator(obj: Any) -> Any:

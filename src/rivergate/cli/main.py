@@ -16,6 +16,7 @@ from rivergate.cli.demo import demo
 from rivergate.cli.dlq import dlq
 from rivergate.cli.doctor import doctor
 from rivergate.cli.explain import explain
+from rivergate.cli.models import models
 from rivergate.cli.produce import produce
 from rivergate.cli.replay import replay
 from rivergate.cli.review import review
@@ -54,7 +55,15 @@ def options(
 
 for command in (run_app, up, scale, restart, broker, produce, explain, replay, state, doctor):
     app.command()(command)
-groups = {"demo": demo, "topics": topics, "review": review, "trace": trace, "shards": shards, "dlq": dlq}
+groups = {
+    "demo": demo,
+    "topics": topics,
+    "review": review,
+    "trace": trace,
+    "shards": shards,
+    "models": models,
+    "dlq": dlq,
+}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 

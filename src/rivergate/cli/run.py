@@ -21,7 +21,8 @@ from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import BadInput
 from rivergate.kernel.catching_up import BEGINNING
 from rivergate.runtime.app import App, load_app
-from rivergate.runtime.paths import default_data_dir
+from rivergate.runtime.importing import Place
+from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
 
@@ -61,6 +62,14 @@ From = Annotated[
         help="Let a new agent learn from history first, muted until it has caught up (repeat it for more).",
     ),
 ]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="AGENT=DIGEST",
+        help="Let a new agent begin with a model that `rivergate models import` has signed (repeat it for more).",
+    ),
+]
 
 
 def run(
@@ -77,13 +86,15 @@ def run(
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
     begin: From = None,
+    model: ModelOption = None,
 ) -> None:
     """Run an app on a given Kafka until Ctrl-C: agents, gate, effects, review service, audit."""
     ref = app_ref(reference, app, partitions)
+    folder = data_dir or default_data_dir(ref.name)
     in_foreground(
         RunOptions(
             app=ref,
-            data_dir=data_dir or default_data_dir(ref.name),
+            data_dir=folder,
             bootstrap=bootstrap,
             host=host,
             workers=workers,
@@ -93,6 +104,7 @@ def run(
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),
             begin=beginnings(load_app(reference), begin or ()),
+            models=adoptions(load_app(reference), Place(ref.name, DataDir(folder)), model or ()),
         )
     )
 
@@ -109,13 +121,15 @@ def up(
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
     begin: From = None,
+    model: ModelOption = None,
 ) -> None:
     """Run an app with a local Apache Kafka of its own until Ctrl-C. Everything stays in the data directory."""
     ref = app_ref(reference, app, partitions)
+    folder = data_dir or default_data_dir(ref.name)
     in_foreground(
         RunOptions(
             app=ref,
-            data_dir=data_dir or default_data_dir(ref.name),
+            data_dir=folder,
             host=host,
             workers=workers,
             spares=spares,
@@ -123,6 +137,7 @@ def up(
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),
             begin=beginnings(load_app(reference), begin or ()),
+            models=adoptions(load_app(reference), Place(ref.name, DataDir(folder)), model or ()),
         )
     )
 
@@ -148,17 +163,32 @@ def beginnings(app: App, texts: Sequence[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, _, start = text.partition("=")
-        agent = next((a for a in app.agents if name in (a.name, names.agent_stage(a.name))), None)
-        if agent is None:
-            have = ", ".join(a.name for a in app.agents) or "none: graphs keep no model"
-            raise BadInput(f"--from {text}: app {app.name} has no agent {name!r}", remedy=f"its agents are {have}")
-        found[names.agent_stage(agent.name)] = start
+        found[_stage(app, name, f"--from {text}")] = start
         if start != BEGINNING and not _is_past(start):
             raise BadInput(
                 f"--from {text}: {start!r} is no time that has been",
                 remedy=f"write {name}={BEGINNING}, or a time like {name}=2026-01-31T12:00:00Z",
             )
     return found
+
+
+def adoptions(app: App, place: Place, texts: Sequence[str]) -> dict[str, str]:
+    """Which model agents' stages adopt, of `AGENT=DIGEST`, each with a signature that holds. Raises `BadInput`."""
+    found = {}
+    for text in texts:
+        name, _, prefix = text.partition("=")
+        stage = _stage(app, name, f"--model {text}")
+        store = place.store()
+        found[stage] = store.get(store.find(prefix)).digest
+    return found
+
+
+def _stage(app: App, name: str, option: str) -> str:
+    for agent in app.agents:
+        if name in (agent.name, names.agent_stage(agent.name)):
+            return names.agent_stage(agent.name)
+    have = ", ".join(a.name for a in app.agents) or "none: graphs keep no model"
+    raise BadInput(f"{option}: app {app.name} has no agent {name!r}", remedy=f"its agents are {have}")
 
 
 def _is_past(text: str) -> bool:

@@ -44,6 +44,10 @@ def _heading(found: Found) -> Iterable[Text]:
     start = found["start"]
     origin = f"from the snapshot after commit {start['seq']}" if start else "from nothing"
     yield Text(f"{moment(found['clock'])}, {origin}, {found['folded']} commits folded", style="dim")
+    if (model := found["adopted"]) is not None:
+        yield Text(
+            f"began with model {short(model['digest'])}, imported by {safe(model['who'], 60)}: {safe(model['why'])}"
+        )
     yield Text(f"state {short(found['digest'])}, {_size(found['bytes'])}", style="dim")
     for note in found["notes"]:
         yield Text(safe(note), style="yellow")

@@ -56,6 +56,15 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """The imported model that a shard begins with: hex SHA-256 of its file in the store, who vouched for it, and why."""
+
+    digest: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Muted:
     """What a commit would have written, had it not been muted: how many records for each topic, and their digest."""
 
@@ -98,6 +107,8 @@ class CommitRecord:
     """In the first record of a shard that begins with history; what is in its ranges was passed over, not read."""
     muted: Muted | None = None
     """In every record until it has caught up."""
+    adopted: Adopted | None = None
+    """In the first record of a shard that begins with an imported model; nothing was read in it."""
 
     def to_json(self) -> bytes:
         """The wire form."""
@@ -111,7 +122,7 @@ class CommitRecord:
         value["positions"] = [list(p) for p in self.positions]
         value["since"] = [list(s) for s in self.since]
         value["began"] = self.began and self.began.to_value()
-        for name in ("positions", "since", "began", "muted"):
+        for name in ("positions", "since", "began", "muted", "adopted"):
             if not value[name]:
                 del value[name]
         return orjson.dumps(value)
@@ -122,7 +133,7 @@ class CommitRecord:
         try:
             v = orjson.loads(raw)
             _demand_kinds(v)
-            snapshot, began, muted = v["snapshot"], v.get("began"), v.get("muted")
+            snapshot, began, muted, adopted = v["snapshot"], v.get("began"), v.get("muted"), v.get("adopted")
             return cls(
                 stage=v["stage"],
                 shard=v["shard"],
@@ -146,6 +157,7 @@ class CommitRecord:
                 since=tuple((t, p, o) for t, p, o in v.get("since", ())),
                 began=None if began is None else Began.from_value(began),
                 muted=None if muted is None else Muted(muted["outputs"], muted["digest"]),
+                adopted=None if adopted is None else Adopted(adopted["digest"], adopted["who"], adopted["why"]),
             )
         except (KeyError, TypeError, ValueError) as e:
             raise BadInput(f"not a commit record: {e!r}", where=where, remedy=RESTRICT) from e

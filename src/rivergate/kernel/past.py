@@ -98,7 +98,7 @@ class Past:
             )
         self._next = None
         try:
-            outputs = outputs_again(self.spec, recorded, self.fold, self.archive)
+            outputs = outputs_again(self.spec, recorded, self.fold, self.archive, self.snapshots.models)
         except RecordFailed as e:
             return Step(recorded, [], None, failure=f"{e.where}: {e.reason}" if e.where else e.reason)
         again = commit_again(self.spec, recorded, self.standing, outputs)

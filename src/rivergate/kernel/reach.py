@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rivergate.domain.clock import Micros, parse_rfc3339
-from rivergate.domain.errors import SnapshotCorrupt
-from rivergate.domain.journal import SnapshotRef
+from rivergate.domain.errors import BadInput, SnapshotCorrupt
+from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.past import Entry, journal_entries, newest_entry
 from rivergate.kernel.shard import ShardSpec, Standing
@@ -51,7 +51,10 @@ def reach(spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore) -> Rea
         recovery_needs=_needs(spec, archive, recovery[1] if recovery else Standing()),
         why=f"the journal begins at commit {begins.seq}, and no snapshot leads on from what the inputs still hold",
     )
-    starts: list[tuple[SnapshotRef | None, Standing]] = [(None, Standing()), *standings]
+    lost = _lost_model(begins, snapshots)
+    if lost:
+        found = replace(found, why=lost)
+    starts: list[tuple[SnapshotRef | None, Standing]] = [*([] if lost else [(None, Standing())]), *standings]
     for ref, standing in starts:
         if begins.seq > standing.seq or standing.seq > newest[0].seq + 1:
             continue
@@ -60,6 +63,17 @@ def reach(spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore) -> Rea
             since = standing.clock if ref else parse_rfc3339(begins.clock)
             return replace(found, first=standing.seq, since=since, start=ref, needs=needs, why="")
     return found
+
+
+def _lost_model(begins: CommitRecord, snapshots: SnapshotStore) -> str:
+    """Why the model that the shard began with can't be adopted again; empty where it can, or where there is none."""
+    if begins.adopted is None:
+        return ""
+    try:
+        snapshots.models.get(begins.adopted.digest)
+    except BadInput as e:
+        return f"it began with a model: {e.where}: {e.what}"
+    return ""
 
 
 def _standings(snapshots: SnapshotStore) -> Iterator[tuple[SnapshotRef, Standing]]:

@@ -13,6 +13,7 @@ from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import Output, Record
 from rivergate.kernel.commit import Prepared, dead_letter, prepare
 from rivergate.kernel.journal_line import commit_of
+from rivergate.kernel.models import ModelStore, adopt
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.ports import Batch, Fold, LogReader, Outputs
@@ -71,7 +72,7 @@ def recover(
             break
         check = recorded.code == spec.code or spec.accept_new_code is None
         try:
-            standing = fold_again(spec, recorded, at, fold, standing, reader, check=check)
+            standing = fold_again(spec, recorded, at, fold, standing, reader, snapshots.models, check=check)
         except ReplayMismatch as e:
             raise ShardParked(e.what, where=e.where, remedy=e.remedy) from e
         done += 1
@@ -91,6 +92,7 @@ def fold_again(
     fold: Fold,
     standing: Standing,
     reader: LogReader,
+    models: ModelStore,
     *,
     check: bool = True,
 ) -> Standing:
@@ -98,7 +100,7 @@ def fold_again(
 
     With `check` the outputs must hash to what the journal says. Raises `ReplayMismatch`.
     """
-    outputs = outputs_again(spec, recorded, fold, reader)
+    outputs = outputs_again(spec, recorded, fold, reader, models)
     if check:
         again = commit_again(spec, recorded, standing, outputs).record
         if not is_same(recorded, again):
@@ -112,10 +114,15 @@ def fold_again(
     return standing.after(recorded, journal_offset)
 
 
-def outputs_again(spec: ShardSpec, recorded: CommitRecord, fold: Fold, reader: LogReader) -> list[Output]:
-    """What folding one recorded commit again gives. Raises `RecordFailed` where the code fails that didn't then; what
-    it skips that it didn't then is a dead letter that nobody recorded.
+def outputs_again(
+    spec: ShardSpec, recorded: CommitRecord, fold: Fold, reader: LogReader, models: ModelStore
+) -> list[Output]:
+    """What folding one recorded commit again gives, with the model that was adopted in it. Raises `RecordFailed` where
+    the code fails that didn't then, `BadInput` where the model isn't to be had; what it skips that it didn't then is a
+    dead letter that nobody recorded.
     """
+    if recorded.adopted is not None:
+        adopt(spec, fold, models.get(recorded.adopted.digest))
     skipped = set(recorded.skipped)
     handled: list[Record] = []
     letters: list[Record] = []

@@ -78,7 +78,7 @@ def _replayed(
         if recorded.seq != standing.seq:
             return _differs(spec, standing, f"the journal begins at {recorded.seq}: it was trimmed", fold)
         try:
-            standing = fold_again(spec, recorded, offset, fold, standing, reader)
+            standing = fold_again(spec, recorded, offset, fold, standing, reader, snapshots.models)
         except ReplayMismatch as e:
             return _differs(spec, standing, e.what, fold)
         if newest is not None and recorded.seq == newest.seq:

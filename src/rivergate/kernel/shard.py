@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.ids import ZERO_DIGEST
-from rivergate.domain.journal import Began, CommitRecord, Range, SnapshotRef
+from rivergate.domain.journal import Adopted, Began, CommitRecord, Range, SnapshotRef
 from rivergate.domain.record import Record, TopicPartition
 
 
@@ -18,7 +18,7 @@ class ShardSpec:
 
     `code` is the digest of the code that folds; `worker` names the incarnation that owns the shard;
     `accept_new_code` (who, why) lets other code than the journal's go on; `begin` (`beginning`, or RFC 3339) is where a
-    shard without a journal begins with history, muted.
+    shard without a journal begins with history, muted; `model` the digest of an imported model that such a shard adopts.
     """
 
     app: str
@@ -30,6 +30,7 @@ class ShardSpec:
     broadcast: tuple[str, ...] = ()
     accept_new_code: dict[str, str] | None = None
     begin: str | None = None
+    model: str | None = None
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ class ShardSpec:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a shard stands after its newest commit. `seq` is that of the next commit, which is muted as long as `began`
-    is there: the shard hasn't caught up.
+    is there: the shard hasn't caught up. `adopted` is the model that it began with, if it was given one.
     """
 
     seq: int = 0
@@ -66,6 +67,7 @@ class Standing:
     snapshot: SnapshotRef | None = None
     journal_offset: int = -1
     began: Began | None = None
+    adopted: Adopted | None = None
 
     def after(self, record: CommitRecord, journal_offset: int) -> Standing:
         """Where it stands once `record` is committed (at this offset of the journal)."""
@@ -84,6 +86,7 @@ class Standing:
             snapshot=record.snapshot,
             journal_offset=journal_offset,
             began=None if began is None or _has_caught_up(began, clock, positions) else began,
+            adopted=record.adopted or self.adopted,
         )
 
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import orjson
+from dataclasses import asdict, dataclass
 
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import RivergateError, SnapshotCorrupt
-from rivergate.domain.journal import Began, SnapshotRef
+from rivergate.domain.journal import Adopted, Began, SnapshotRef
 from rivergate.domain.record import TopicPartition
-from rivergate.domain.signing import SigningKey, VerifyingKey, verify_bytes
+from rivergate.domain.signing import SigningKey, VerifyingKey
 from rivergate.kernel.keeping import KEEPING, Keeping, Kept
+from rivergate.kernel.models import ModelStore
+from rivergate.kernel.sealed import head_of, seal, unseal
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import Blobs
 
 _LOG = logging.getLogger("rivergate.kernel")
 
 _MAGIC = b"RGSNAP1\n"
-_SIGNATURE_BYTES = 64
 LOOK_EVERY: Micros = 600_000_000
 """How often the broker is asked what its retention has removed, by the shard's clock."""
 HEAD_BYTES = 256 * 1024
@@ -41,7 +38,7 @@ class Snapshot:
 
 
 class SnapshotStore:
-    """Snapshots of one shard in a blob store. Used by the shard's thread."""
+    """Snapshots of one shard in a blob store, beside the `models` of its app. Used by the shard's thread."""
 
     def __init__(
         self, blobs: Blobs, spec: ShardSpec, key: SigningKey | VerifyingKey, *, keeping: Keeping = KEEPING
@@ -53,6 +50,7 @@ class SnapshotStore:
         self._known: dict[SnapshotRef, Kept] = {}
         self._lowest: Mapping[TopicPartition, int] = {}
         self._lowest_at: Micros | None = None
+        self.models = ModelStore(blobs, spec.app, key)
 
     def put(self, snapshot: Snapshot, lowest: Callable[[], Mapping[TopicPartition, int]] = dict) -> SnapshotRef:
         """Store durably; only then may a commit record name it. Then delete what needn't be kept any more.
@@ -104,9 +102,9 @@ class SnapshotStore:
         if ref not in self._known:
             try:
                 content = self._blobs.get(self._name(ref.seq, ref.digest), HEAD_BYTES)
-                head = _head(content)[0]
+                head = head_of(_MAGIC, content)[0]
                 self._known[ref] = Kept(ref, head["clock"], {(t, p): o for t, p, o in head["positions"]})
-            except (KeyError, ValueError, struct.error):
+            except (KeyError, ValueError):
                 self._known[ref] = Kept(ref, 0, {})
         return self._known[ref]
 
@@ -122,7 +120,8 @@ class SnapshotStore:
 
     def _encode(self, snapshot: Snapshot) -> bytes:
         s = snapshot.standing
-        head = orjson.dumps(
+        return seal(
+            _MAGIC,
             {
                 "app": self._spec.app,
                 "stage": self._spec.stage,
@@ -136,33 +135,27 @@ class SnapshotStore:
                 "code": snapshot.code,
                 "versions": snapshot.versions,
                 **({} if s.began is None else {"began": s.began.to_value()}),
-            }
+                **({} if s.adopted is None else {"adopted": asdict(s.adopted)}),
+            },
+            snapshot.state,
+            self._key,
         )
-        content = _MAGIC + struct.pack(">I", len(head)) + head + snapshot.state
-        return content + self._key.sign_bytes(content)
 
     def _decode(self, content: bytes, name: str) -> Snapshot:
-        body, signature = content[:-_SIGNATURE_BYTES], content[-_SIGNATURE_BYTES:]
-        if not body.startswith(_MAGIC) or not verify_bytes(self._key.public, body, signature):
-            raise SnapshotCorrupt("isn't signed by this app's snapshot key", where=name, remedy=_REMEDY)
-        head, start = _head(body)
+        try:
+            head, state = unseal(_MAGIC, content, self._key.public)
+        except ValueError as e:
+            raise SnapshotCorrupt("isn't signed by this app's snapshot key", where=name, remedy=_REMEDY) from e
         if (head["app"], head["stage"], head["shard"]) != (self._spec.app, self._spec.stage, self._spec.shard):
             raise SnapshotCorrupt(f"is of {head['app']}/{head['stage']}/{head['shard']}", where=name, remedy=_REMEDY)
         positions: dict[TopicPartition, int] = {(t, p): o for t, p, o in head["positions"]}
         clock: Micros = head["clock"]
         began = Began.from_value(head["began"]) if "began" in head else None
+        adopted = Adopted(**head["adopted"]) if "adopted" in head else None
         standing = Standing(
-            head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"], began
+            head["seq"], head["epoch"], clock, head["digest"], positions, None, head["journal_offset"], began, adopted
         )
-        return Snapshot(standing, head["code"], head["versions"], body[start:])
-
-
-def _head(content: bytes) -> tuple[dict[str, Any], int]:
-    """What a snapshot says of itself, and where its state begins. Raises ValueError or struct.error where it's none."""
-    start = len(_MAGIC) + 4
-    size = struct.unpack_from(">I", content, len(_MAGIC))[0]
-    head: dict[str, Any] = orjson.loads(content[start : start + size])
-    return head, start + size
+        return Snapshot(standing, head["code"], head["versions"], state)
 
 
 _REMEDY = "the shard goes on from an older snapshot or from the log; restore the snapshot store from its backup"

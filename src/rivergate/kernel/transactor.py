@@ -11,10 +11,11 @@ from functools import partial
 from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
-from rivergate.domain.journal import Began, CommitRecord, Range
+from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
-from rivergate.kernel.catching_up import Behind, begin, mark
+from rivergate.kernel.beginning import TOO_LATE, Beginning, begin_anew
+from rivergate.kernel.catching_up import Behind, mark
 from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
 from rivergate.kernel.flight import Flight
 from rivergate.kernel.pace import SnapshotPace
@@ -99,8 +100,8 @@ class Transactor:
         """Fence, journal's tail, state, check, consume: in this order. Raises `ShardParked`, `BrokerUnavailable`."""
         self._log.open()
         self._rebuild_state(new_owner=True)
-        if self.spec.begin is not None:
-            self._begin(self.spec.begin)
+        if self.spec.begin is not None or self.spec.model is not None:
+            self._begin()
         self._read_on()
 
     def step(self) -> bool:
@@ -143,17 +144,14 @@ class Transactor:
 
     # --- history -------------------------------------------------------------------------------------------
 
-    def _begin(self, start: str) -> None:
-        """Commit where a shard without a journal begins."""
+    def _begin(self) -> None:
+        """Commit where a shard without a journal begins, and with which model."""
         if self.standing.seq:
-            _LOG.info("%s has a journal: it goes on from commit %d", self.spec.name, self.standing.seq - 1)
+            _LOG.warning(TOO_LATE, self.spec.name, self.standing.seq - 1)
             return
-        reader = self._tools.reader()
-        try:
-            began, passed_over, clock = begin(self.spec, start, reader, self._tools.clock())
-        finally:
-            reader.close()
-        self._commit_snapshot(passed_over, clock, began)
+        tools = self._tools
+        first = begin_anew(self.spec, self._fold, tools.reader, tools.snapshots.models, tools.versions, tools.clock())
+        self._commit_snapshot(first.passed, first.clock, first)
 
     def _catch_up(self, behind: Behind) -> None:
         """Fold what comes next in history, muted; behind the last of it, live."""
@@ -300,7 +298,7 @@ class Transactor:
             self._begin_again(e)
 
     def _commit_snapshot(
-        self, passed: Sequence[Range], clock: Micros | None = None, began: Began | None = None
+        self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
     ) -> None:
         """Commit ranges without records, and name a snapshot as new as that: what retention removes is needed no more.
 
@@ -325,7 +323,7 @@ class Transactor:
             outputs=out.records,
             spans=tools.encoder.encode(out.spans) if out.spans else (),
         )
-        record = replace(prepared.record, began=began)
+        record = prepared.record if first is None else first.marked(prepared.record)
         after = standing.after(record, standing.journal_offset)
         ref = tools.snapshots.put(Snapshot(after, spec.code, tools.versions, self._fold.dump()), self._lowest)
         self._pace.taken(started)

@@ -54,6 +54,16 @@ def load_public(folder: Path, name: str) -> bytes:
         raise ConfigError(f"the {name} key's public half can't be read", where=str(path), remedy=_REMEDY) from e
 
 
+def public_of(path: Path) -> bytes:
+    """The public snapshot key in a file that somebody named: 32 raw bytes. Raises `ConfigError`."""
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except (OSError, ValueError) as e:
+        raise ConfigError(
+            f"isn't a public key: {e}", where=str(path), remedy="name a copy of that app's keys/snapshots.pub"
+        ) from e
+
+
 def _create(path: Path, seed: bytes) -> None:
     """Write aside with 0600, then link into place: two that start at once agree on one key."""
     aside = path.with_suffix(f".{os.getpid()}.part")

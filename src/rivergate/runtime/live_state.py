@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import asdict
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any
@@ -128,7 +129,8 @@ class LiveState:
             batch = Batch(self._app.name, self._stage, shard, standing.seq, standing.clock, lambda: 0)
             told = {"prediction": predict(self._app, fold, batch, event, ask.get("event_class"))}
         where = {"app": self._app.name, "stage": self._stage, "shard": shard}
-        return where | {"commits": standing.seq, "clock": rfc3339(standing.clock)} | told
+        adopted = None if standing.adopted is None else asdict(standing.adopted)
+        return where | {"commits": standing.seq, "clock": rfc3339(standing.clock), "adopted": adopted} | told
 
     def _ask_shard(self, shard: int, look: Look) -> Any:
         if shard not in self._waiting:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rivergate.domain.errors import BadInput, ConfigError
+from rivergate.domain.errors import BadInput
 from rivergate.domain.signing import VerifyingKey
 from rivergate.kernel.past import Past
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.written import Written
+from rivergate.runtime import keys
 from rivergate.runtime.app import App
 from rivergate.runtime.recording import Recording, RecordingArchive, RecordingBlobs
 from rivergate.runtime.stages import fold_of
@@ -20,15 +21,15 @@ from rivergate.runtime.stages import fold_of
 def replay_recording(app: App, recording: Recording, snapshot_key: Path | None = None) -> list[ReplayedPart]:
     """What each part of it gives under this app's code; a difference ends it.
 
-    Snapshots are states that get unpickled, so a recording that has any is read only with the app's public snapshot
+    Snapshots and models get unpickled, so a recording that has any is read only with the app's public snapshot
     key (`keys/snapshots.pub` of its data directory). Raises `BadInput`, `ConfigError`, `NothingToReplay`.
     """
     if recording.snapshots and snapshot_key is None:
         raise BadInput(
-            "the recording begins with snapshots, and nothing unsigned is ever unpickled",
+            "the recording holds snapshots or models, and nothing unsigned is ever unpickled",
             remedy="give the app's public snapshot key: a copy of keys/snapshots.pub in its data directory",
         )
-    key = VerifyingKey(_public(snapshot_key) if snapshot_key else b"\0" * 32)
+    key = VerifyingKey(keys.public_of(snapshot_key) if snapshot_key else b"\0" * 32)
     named = replace(app, name=recording.app)
     archive = RecordingArchive(recording)
     found = []
@@ -40,12 +41,3 @@ def replay_recording(app: App, recording: Recording, snapshot_key: Path | None =
         if found[-1].difference is not None:
             break
     return found
-
-
-def _public(path: Path) -> bytes:
-    try:
-        return bytes.fromhex(path.read_text().strip())
-    except (OSError, ValueError) as e:
-        raise ConfigError(
-            f"isn't a public key: {e}", where=str(path), remedy="copy keys/snapshots.pub of the app's data directory"
-        ) from e

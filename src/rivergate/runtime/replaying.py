@@ -33,6 +33,7 @@ ANSWERS = {
     "replay": "rivergate.runtime.replay_answer:answer",
     "state": "rivergate.runtime.state_answer:answer",
     "reach": "rivergate.runtime.reach_answer:answer",
+    "model": "rivergate.runtime.model_answer:answer",
 }
 
 Answer = Callable[[ProcessSpec, dict[str, Any], Tell], dict[str, Any]]

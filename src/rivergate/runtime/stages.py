@@ -59,6 +59,7 @@ def shard_spec(
         broadcast=broadcast,
         accept_new_code=spec.options.get("accept_new_code"),
         begin=spec.options.get("begin", {}).get(spec.stage),
+        model=spec.options.get("models", {}).get(spec.stage),
     )
 
 

@@ -59,6 +59,7 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
             "start": None if past.start is None else asdict(past.start),
             "folded": past.folded,
             "notes": past.notes,
+            "adopted": None if past.standing.adopted is None else asdict(past.standing.adopted),
             **state_report(fold, clock),
         }
         if ask.get("predict") is not None:

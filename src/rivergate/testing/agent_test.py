@@ -11,6 +11,7 @@ import orjson
 
 from rivergate.agents import Agent
 from rivergate.agents.fold import agent_inputs
+from rivergate.agents.shard_state import dumped
 from rivergate.domain import names
 from rivergate.domain.clock import Micros, rfc3339, to_micros
 from rivergate.domain.errors import BadInput, ConfigError
@@ -48,7 +49,8 @@ class AgentTest(Generic[A]):
 
     The fold, its undoing after an exception and the wire form are production's. On leaving, all that happened is
     folded once more from nothing: an agent that isn't deterministic (wall clock, unseeded randomness, the order of
-    a set) is a `ReplayMismatch`. With `restore` the state also goes through a snapshot between any two records.
+    a set) is a `ReplayMismatch`. With `restore` the state also goes through a snapshot between any two records. With
+    `model` it begins by adopting a copy of that, as with `rivergate run --model`; `BadInput` is its refusal.
     """
 
     def __init__(
@@ -58,13 +60,14 @@ class AgentTest(Generic[A]):
         app: str = "test",
         shard: int = 0,
         restore: bool = False,
+        model: object = None,
         start: datetime = START,
     ) -> None:
         self._kind = agent
         self._app = app
         self._partition = shard
         self._inputs = frozenset(agent_inputs(app, agent))
-        self._shard = TestedShard(app, agent, shard, restore=restore)
+        self._shard = TestedShard(app, agent, shard, restore=restore, model=None if model is None else dumped(model))
         self._clock: Micros = to_micros(start)
         self._offsets: dict[str, int] = {}
         self._dead: list[DeadLetter] = []

@@ -20,14 +20,15 @@ class TestedShard:
 
     __test__ = False
 
-    def __init__(self, app: str, agent: type[Agent], shard: int, *, restore: bool) -> None:
+    def __init__(self, app: str, agent: type[Agent], shard: int, *, restore: bool, model: bytes | None = None) -> None:
         self._app = app
         self._kind = agent
         self._number = shard
         self._restore = restore
+        self._model = model
         self._committed: list[tuple[Micros, Sequence[Record]]] = []
         self._ticks = itertools.count()
-        self._fold = AgentFold(app, agent)
+        self._fold = self._new_fold()
         self.outputs: list[Output] = []
         self.spans: list[Span] = []
 
@@ -88,13 +89,19 @@ class TestedShard:
             )
 
     def _folded_again(self) -> tuple[AgentFold, list[Output]]:
-        fold = AgentFold(self._app, self._kind)
+        fold = self._new_fold()
         outputs: list[Output] = []
         for seq, (clock, records) in enumerate(self._committed):
             out = Outputs()
             fold.fold(self._batch(seq, clock), records, out)
             outputs += out.records
         return fold, outputs
+
+    def _new_fold(self) -> AgentFold:
+        fold = AgentFold(self._app, self._kind)
+        if self._model is not None:
+            fold.adopt(self._model)
+        return fold
 
     def _batch(self, seq: int, clock: Micros) -> Batch:
         stage = names.agent_stage(self._kind.name)

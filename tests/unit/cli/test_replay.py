@@ -193,6 +193,7 @@ def test_the_state_screen_shows_accuracy_beside_its_baseline() -> None:
         "start": {"digest": "d" * 64, "seq": 7},
         "folded": 4,
         "notes": [],
+        "adopted": {"digest": "f" * 64, "who": "ada", "why": "trained\x1b[2J offline"},
         "digest": "e" * 64,
         "bytes": 1234,
         "attributes": {
@@ -233,6 +234,6 @@ def test_the_state_screen_shows_accuracy_beside_its_baseline() -> None:
         "the oldest for 1 min 30 s",
     ):
         assert words in text, text
-    for words in ("cool", "confidence 0.75, because of hot", "from the snapshot after commit 7"):
+    for words in ("cool", "confidence 0.75, because of hot", "from the snapshot after commit 7", "by ada: trained"):
         assert words in text, text
     assert "\x1b" not in text

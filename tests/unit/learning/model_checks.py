@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 import sys
 from typing import Any, ClassVar
 
@@ -116,9 +117,13 @@ def records() -> list[Record]:
     return found
 
 
-def run(agent: type[Agent], restore_every: int = 0) -> tuple[str, list[bytes], float]:
-    """Digest of the state, the outputs and the accuracy after all records, with restores between batches if wanted."""
+def run(agent: type[Agent], restore_every: int = 0, model: bytes = b"") -> tuple[str, list[bytes], float]:
+    """Digest of the state, the outputs and the accuracy after all records, with restores between batches if wanted; where
+    there is a model, it is adopted first.
+    """
     fold = AgentFold("app", agent)
+    if model:
+        fold.adopt(model)
     outputs: list[bytes] = []
     everything = records()
     for seq, start in enumerate(range(0, len(everything), BATCH)):
@@ -134,9 +139,18 @@ def run(agent: type[Agent], restore_every: int = 0) -> tuple[str, list[bytes], f
     return fold.digest(), outputs, figures.figures().balanced_accuracy
 
 
+def trained(agent: type[Learner]) -> bytes:
+    """A model that has learnt outside of any agent, as a notebook pickles it."""
+    learner = agent()
+    for sensors, label in itertools.islice(Shuttle(), READINGS, READINGS + READINGS // 2):
+        learner.learn(Label(event_id="", value=label, source="topic", features=sensors))
+    return pickle.dumps(learner.model)
+
+
 def main() -> None:
-    """Print what every model comes to in this process."""
+    """Print what every model comes to in this process, begun anew and adopted."""
     runs = {name: run(agent) for name, agent in Models.ALL.items()}
+    runs |= {f"adopted {name}": run(agent, 0, trained(agent)) for name, agent in Models.ALL.items()}
     json.dump(
         {name: [digest, [o.decode() for o in outputs]] for name, (digest, outputs, _) in runs.items()}, sys.stdout
     )

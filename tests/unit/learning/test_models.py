@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.unit.learning.model_checks import Models, run
+from tests.unit.learning.model_checks import Models, run, trained
 
 ROOT = Path(__file__).parents[3]
 CODE = "from tests.unit.learning.model_checks import main; main()"
@@ -37,6 +37,17 @@ def test_a_run_in_another_process_is_the_run(name: str, hash_seed: str) -> None:
     """Another process comes to the same outputs and to the same digest, whatever seeds its hashes."""
     digest, outputs, _ = run(Models.ALL[name])
     assert elsewhere(hash_seed)[name] == [digest, [o.decode() for o in outputs]]
+
+
+@pytest.mark.parametrize("name", Models.ALL)
+def test_an_adopted_model_is_the_same_everywhere(name: str) -> None:
+    """A run on top of it equals that with restores, and that in another process, where it was trained anew."""
+    agent = Models.ALL[name]
+    model = trained(agent)
+    digest, outputs, _ = run(agent, 0, model)
+    assert run(agent, 3, model)[:2] == (digest, outputs)
+    assert elsewhere("4711")[f"adopted {name}"] == [digest, [o.decode() for o in outputs]]
+    assert outputs != run(agent)[1]
 
 
 @pytest.mark.parametrize("name", ["Linear", "Tree", "AdaptiveTree", "Bayes"])

@@ -32,13 +32,17 @@ def changed() -> App:
 
 def recorded(folder: Path, wanted: list[int], limits: Limits = OFTEN) -> tuple[Path, Path]:
     """A recording of these commits of eight, and the public key of its snapshots."""
-    world: World = lived(8, limits)
+    return recording_of(lived(8, limits), Summing, folder, wanted)
+
+
+def recording_of(world: World, agent: type[Agent], folder: Path, wanted: list[int]) -> tuple[Path, Path]:
+    """The same of a world that has lived."""
     spec = world.spec()
     key = world.store(spec)._key.public
     recording = Recording(world.app, b"\0" * 32, [(world.stage, 0, wanted)])
     archive = KeepingArchive(recording, world.broker.reader())
     store = SnapshotStore(RecordingBlobs(recording, world.blobs), spec, VerifyingKey(key))
-    past = Past(spec, archive, lambda: AgentFold(world.app, Summing), store)
+    past = Past(spec, archive, lambda: AgentFold(world.app, agent), store)
     replay_commits(past, KeepingWritten(recording, spec, world.broker.reader()), wanted)
     path, public = folder / "shard.rec", folder / "snapshots.pub"
     recording.save(path)

@@ -61,6 +61,7 @@ def test_a_shard_says_what_it_knows_after_its_newest_commit(data: DataDir) -> No
         told = ask_live(data, STAGE, 0)
     assert (told["app"], told["stage"], told["shard"], told["commits"]) == ("plant", STAGE, 0, 3)
     assert told["attributes"]["sum"]["value"] == 7
+    assert told["adopted"] is None
     assert "digest" not in told
 
 

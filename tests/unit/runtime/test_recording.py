@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.unit.kernel.adopting_world import AdoptingWorld, Guess, Mean
 from tests.unit.kernel.test_past import NEVER
-from tests.unit.runtime.recorded_world import app_of, changed, recorded
+from tests.unit.kernel.transactor_world import run
+from tests.unit.runtime.recorded_world import app_of, changed, recorded, recording_of
 
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.signing import SigningKey
@@ -44,6 +46,22 @@ def test_a_snapshot_is_read_with_the_apps_key_alone(tmp_path: Path) -> None:
     key.write_text("no key")
     with pytest.raises(ConfigError, match="public key"):
         replay_recording(app_of(), Recording.load(path), key)
+
+
+def test_a_recording_holds_the_model_that_was_adopted(tmp_path: Path) -> None:
+    """It gets unpickled, so it too is read with the app's key alone."""
+    world = AdoptingWorld()
+    world.put(8)
+    run(world.owner(world.vouch(Mean([4, 8]))))
+    world.forget_snapshots()
+    path, key = recording_of(world, Guess, tmp_path, [0, 1])
+    with pytest.raises(BadInput, match="holds snapshots or models"):
+        replay_recording(app_of(Guess), Recording.load(path))
+    [part] = replay_recording(app_of(Guess), Recording.load(path), key)
+    assert (part.difference, part.start, part.folded, part.outputs) == (None, None, 2, 1)
+    key.write_text(SigningKey.generate().public.hex())
+    with pytest.raises(BadInput, match="isn't signed"):
+        replay_recording(app_of(Guess), Recording.load(path), key)
 
 
 def test_changed_code_is_caught(tmp_path: Path) -> None:

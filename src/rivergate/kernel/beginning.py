@@ -1,0 +1,57 @@
+"""How a shard without a journal begins: from where in history, and with which imported model. Its first commit record says
+both, and nothing is read in it; so a successor and a replay need no options, and those of a shard with a journal are void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from rivergate.domain.clock import Micros
+from rivergate.domain.journal import Adopted, Began, CommitRecord, Range
+from rivergate.kernel.catching_up import begin
+from rivergate.kernel.models import ModelStore, adopt, demand_same_versions
+from rivergate.kernel.shard import ShardSpec
+from rivergate.ports import Fold, LogArchive
+
+TOO_LATE = "%s has a journal: it goes on from commit %d, and --from and --model say nothing to it"
+"""With the shard's name and its newest commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What the first commit record says. `passed` is what of the inputs is passed over."""
+
+    clock: Micros
+    passed: Sequence[Range] = ()
+    began: Began | None = None
+    adopted: Adopted | None = None
+
+    def marked(self, record: CommitRecord) -> CommitRecord:
+        """The first commit record with what it has to say."""
+        return replace(record, began=self.began, adopted=self.adopted)
+
+
+def begin_anew(
+    spec: ShardSpec,
+    fold: Fold,
+    new_archive: Callable[[], LogArchive],
+    models: ModelStore,
+    versions: Mapping[str, str],
+    now: Micros,
+) -> Beginning:
+    """Find where history begins, and have the fold adopt the model, as the spec says. Raises `BadInput` where the model
+    isn't to be had, or the agent can't take it over: nothing is committed then.
+    """
+    first = Beginning(now)
+    if spec.begin is not None:
+        with closing(new_archive()) as archive:
+            began, passed, clock = begin(spec, spec.begin, archive, now)
+        first = Beginning(clock, passed, began)
+    if spec.model is None:
+        return first
+    model = models.get(spec.model)
+    demand_same_versions(model, versions)
+    adopt(spec, fold, model)
+    return replace(first, adopted=model.adopted)
