@@ -114,8 +114,7 @@ class KafkaReader:
         before = wanted.passed
         deadline = time.monotonic() + SILENCE_S
         while wanted.passed == before:
-            for m in fetched(self._consumer, 5000, 0.5):
-                self._take(m)
+            self._take(fetched(self._consumer, 5000, 0.5))
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(
                     f"{topic}/{partition} gave nothing after offset {before} for {SILENCE_S:.0f} s",
@@ -123,23 +122,30 @@ class KafkaReader:
                     remedy="see whether the broker runs; a transaction left open holds readers back until it times out",
                 )
 
-    def _take(self, m: Any) -> None:
+    def _take(self, messages: Sequence[Any]) -> None:
+        streams = self._streams
+        for m in messages:
+            if m.error() is not None:
+                self._take_error(m)
+                continue
+            record = record_of(m)
+            stream = streams[record[0], record[1]]
+            stream.records.append(record)
+            stream.passed = record[2] + 1
+        for (topic, partition), stream in streams.items():
+            if len(stream.records) > BUFFERED and not stream.paused:
+                self._consumer.pause([TopicPartition(topic, partition)])
+                stream.paused = True
+
+    def _take_error(self, m: Any) -> None:
+        """The end of a partition, or what went wrong."""
         error = m.error()
-        topic, partition, offset = m.topic(), m.partition(), m.offset()
-        if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:
-                stream = self._streams.get((topic, partition))
-                if stream is not None:
-                    stream.passed = max(stream.passed, offset)
-            elif error.code() not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
-                raise translated(KafkaException(error), "reading", self._bootstrap)
-            return
-        stream = self._streams[topic, partition]
-        stream.records.append(record_of(m))
-        stream.passed = offset + 1
-        if len(stream.records) > BUFFERED and not stream.paused:
-            self._consumer.pause([TopicPartition(topic, partition)])
-            stream.paused = True
+        if error.code() == KafkaError._PARTITION_EOF:
+            stream = self._streams.get((m.topic(), m.partition()))
+            if stream is not None:
+                stream.passed = max(stream.passed, m.offset())
+        elif error.code() not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
+            raise translated(KafkaException(error), "reading", self._bootstrap)
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         return watermarks_of(self._consumer, topic, partition, self._bootstrap)

@@ -123,11 +123,12 @@ def outputs_again(
     """
     if recorded.adopted is not None:
         adopt(spec, fold, models.get(recorded.adopted.digest))
-    skipped = set(recorded.skipped)
-    handled: list[Record] = []
+    handled = records_of(recorded, reader)
     letters: list[Record] = []
-    for read in records_of(recorded, reader):
-        (letters if read.position in skipped else handled).append(read)
+    if recorded.skipped:
+        skipped = set(recorded.skipped)
+        letters = [r for r in handled if r.position in skipped]
+        handled = [r for r in handled if r.position not in skipped]
     out = Outputs()
     fold.fold(batch_of(spec, recorded), handled, out)
     letters += [handled[i] for i, _ in out.skipped]
@@ -144,10 +145,12 @@ def _brief(record: CommitRecord) -> str:
     return f"{record.digest[:12]} (outputs {record.outputs}{muted})"
 
 
-def records_of(recorded: CommitRecord, reader: LogReader) -> Iterator[Record]:
+def records_of(recorded: CommitRecord, reader: LogReader) -> list[Record]:
     """What a commit has read, in its order."""
+    found: list[Record] = []
     for r in recorded.ranges if recorded.began is None else ():
-        yield from reader.read(r.topic, r.partition, r.start, r.end)
+        found += reader.read(r.topic, r.partition, r.start, r.end)
+    return found
 
 
 def batch_of(spec: ShardSpec, recorded: CommitRecord) -> Batch:

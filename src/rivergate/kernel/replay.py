@@ -73,7 +73,7 @@ def _replayed(
     fold = make_fold()
     standing = Standing()
     newest = journal[-1][0].snapshot if journal else None
-    state_digest = ""
+    state, state_digest = b"", ""
     for done, (recorded, offset) in enumerate(journal, 1):
         if recorded.seq != standing.seq:
             return _differs(spec, standing, f"the journal begins at {recorded.seq}: it was trimmed", fold)
@@ -82,13 +82,13 @@ def _replayed(
         except ReplayMismatch as e:
             return _differs(spec, standing, e.what, fold)
         if newest is not None and recorded.seq == newest.seq:
-            state_digest = fold.digest()
+            state, state_digest = fold.dump(), fold.digest()
         progress(done, len(journal))
     if newest is None:
         return ShardReplay(
             spec.stage, spec.shard, standing.seq, standing.digest, fold.digest(), compared_state=False
         ), fold
-    difference = _compare_state(newest, state_digest, make_fold, snapshots)
+    difference = _compare_state(newest, state, state_digest, make_fold, snapshots)
     found = ShardReplay(
         spec.stage, spec.shard, standing.seq, standing.digest, state_digest, compared_state=True, difference=difference
     )
@@ -96,12 +96,17 @@ def _replayed(
 
 
 def _compare_state(
-    newest: SnapshotRef, state_digest: str, make_fold: Callable[[], Fold], snapshots: SnapshotStore
+    newest: SnapshotRef, state: bytes, state_digest: str, make_fold: Callable[[], Fold], snapshots: SnapshotStore
 ) -> str:
-    """Empty where the snapshot's state has the digest that the replay reached."""
+    """Empty where the snapshot's state is the one that the replay reached, or has its digest: equal states may be written
+    differently, but seldom are.
+    """
     kept = make_fold()
     try:
-        kept.load(snapshots.get(newest).state)
+        snapshot = snapshots.get(newest)
+        if snapshot.state == state:
+            return ""
+        kept.load(snapshot.state)
     except SnapshotCorrupt as e:
         return f"the newest snapshot can't be compared: {e}"
     recorded = kept.digest()
