@@ -30,7 +30,7 @@ from rivergate.kernel.start import (
     refuse_clock_ahead,
     refuse_what_was_read,
 )
-from rivergate.kernel.transactor import Limits, Tools
+from rivergate.kernel.tools import Limits, Tools
 from rivergate.kernel.work import Deed, Failed, Known, Waits, Work
 from rivergate.ports import Batch, Outputs, ShardLog
 

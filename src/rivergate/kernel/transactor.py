@@ -5,64 +5,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
 from rivergate.domain.journal import Began, CommitRecord, Range
 from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
 from rivergate.kernel.catching_up import Behind, begin, mark
-from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
+from rivergate.kernel.commit import Prepared, commit, dead_letter, prepare
 from rivergate.kernel.flight import Flight
 from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
-from rivergate.kernel.recovery import Progress, recover, silent
+from rivergate.kernel.recovery import recover
 from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
-from rivergate.kernel.snapshots import Snapshot, SnapshotStore
+from rivergate.kernel.snapshots import Snapshot
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
-from rivergate.ports import Batch, Clock, Fold, LogArchive, Outputs, ShardLog
+from rivergate.kernel.tools import Limits, Tools
+from rivergate.ports import Batch, Fold, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
 
 RUN = 8
 """Full batches that one step handles, where as many wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of a shard's loop. Times in seconds.
-
-    After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
-    """
-
-    batch: int = 1000
-    wait_s: float = 0.1
-    rebuilds_a_minute: int = 20
-    replay_s: float = 1.0
-    snapshot_share: float = 0.05
-    clock_ahead_s: float = 60.0
-    idle_positions_s: float = 60.0
-    output_bytes: int = 900_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a transactor works with beside its log: all of it injected."""
-
-    snapshots: SnapshotStore
-    reader: Callable[[], LogArchive]
-    encoder: SpanEncoder
-    clock: Clock
-    versions: dict[str, str]
-    monotonic: Callable[[], float] = time.monotonic
-    hook: Hook = no_hook
-    progress: Progress = silent
-    catching_up: Progress = silent
-    """Called with (offsets of history read, offsets in all)."""
 
 
 class Transactor:
@@ -393,6 +360,3 @@ class Transactor:
         if due is None:
             return self._limits.wait_s
         return min(self._limits.wait_s, max(0.0, (due - self._tools.clock()) / 1e6))
-
-
-__all__ = ["Limits", "Tools", "Transactor"]

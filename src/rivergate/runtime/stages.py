@@ -17,7 +17,8 @@ from rivergate.domain.errors import ConfigError, SnapshotCorrupt
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools, Transactor
+from rivergate.kernel.tools import Limits, Tools
+from rivergate.kernel.transactor import Transactor
 from rivergate.ports import Fold
 from rivergate.runtime import keys
 from rivergate.runtime.app import App

@@ -11,7 +11,8 @@ from tests.unit.kernel.transactor_world import World, run
 
 from rivergate.domain.errors import ShardParked
 from rivergate.domain.journal import Range
-from rivergate.kernel.transactor import Limits, Transactor
+from rivergate.kernel.tools import Limits
+from rivergate.kernel.transactor import Transactor
 from rivergate.testing.memory_log import Fate
 
 SOURCE = ("plant-in", 0)
