@@ -150,6 +150,23 @@ class ShardLog(Protocol):
         """Give up the session: an open transaction is aborted by the next owner or by the broker's timeout."""
 
 
+class Lag(Protocol):
+    """How far a group is behind on partitions that it reads. Never waits and never raises: what can't be learnt now, since
+    the broker is away or slow, is asked again later.
+
+    Behind is the distance from the committed offset to the end, markers and what is being written included. Where the
+    broker knows no committed offset, it is that from the offset that it knew last, else from the end at the first look.
+    """
+
+    def ask(self) -> bool:
+        """Begin to ask; False, and nothing happens, while an answer is awaited. An answer counts all that was committed
+        before it was asked for.
+        """
+
+    def answer(self) -> Mapping[TopicPartition, int] | None:
+        """The answer, once, when it has come; partitions of which nothing could be learnt aren't in it."""
+
+
 class Tail(Protocol):
     """Follows partitions as committed data, without group and without offsets on the broker: for sinks and views."""
 
@@ -245,6 +262,7 @@ __all__ = [
     "Blobs",
     "Clock",
     "Fold",
+    "Lag",
     "LogArchive",
     "LogReader",
     "Outputs",

@@ -21,6 +21,7 @@ from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import BadInput
 from rivergate.kernel.catching_up import BEGINNING
 from rivergate.runtime.app import App, load_app
+from rivergate.runtime.limits import parse_limits
 from rivergate.runtime.paths import default_data_dir
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
@@ -62,6 +63,13 @@ From = Annotated[
     ),
 ]
 
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="NAME=NUMBER", help="How much may wait at a hop, or be read at once (repeat it for more)."
+    ),
+]
+
 
 def run(
     reference: Reference,
@@ -77,6 +85,7 @@ def run(
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
     begin: From = None,
+    limit: Limit = None,
 ) -> None:
     """Run an app on a given Kafka until Ctrl-C: agents, gate, effects, review service, audit."""
     ref = app_ref(reference, app, partitions)
@@ -93,6 +102,7 @@ def run(
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),
             begin=beginnings(load_app(reference), begin or ()),
+            limits=parse_limits(limit or ()),
         )
     )
 
@@ -109,6 +119,7 @@ def up(
     otlp: Otlp = None,
     accept_new_code: AcceptNewCode = None,
     begin: From = None,
+    limit: Limit = None,
 ) -> None:
     """Run an app with a local Apache Kafka of its own until Ctrl-C. Everything stays in the data directory."""
     ref = app_ref(reference, app, partitions)
@@ -123,6 +134,7 @@ def up(
             review_port=review_port,
             accept_new_code=accepted(accept_new_code),
             begin=beginnings(load_app(reference), begin or ()),
+            limits=parse_limits(limit or ()),
         )
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rivergate.audit.otlp import SpanEncoder
+from rivergate.kernel.brake import Brake
 from rivergate.kernel.commit import Hook, no_hook
 from rivergate.kernel.recovery import Progress, silent
 from rivergate.kernel.snapshots import SnapshotStore
@@ -18,6 +19,7 @@ class Limits:
     """Bounds of a shard's loop. Times in seconds.
 
     After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
+    A performer has at most `open` records open at a time.
     """
 
     batch: int = 1000
@@ -28,6 +30,7 @@ class Limits:
     clock_ahead_s: float = 60.0
     idle_positions_s: float = 60.0
     output_bytes: int = 900_000
+    open: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,4 @@ class Tools:
     progress: Progress = silent
     catching_up: Progress = silent
     """Called with (offsets of history read, offsets in all)."""
+    brake: Brake = field(default_factory=Brake)

@@ -16,6 +16,7 @@ from rivergate.kernel import batch_span
 from rivergate.kernel.catching_up import Behind, begin, mark
 from rivergate.kernel.commit import Prepared, commit, dead_letter, prepare
 from rivergate.kernel.flight import Flight
+from rivergate.kernel.intake import Intake
 from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
@@ -49,6 +50,7 @@ class Transactor:
         self._tools = tools
         self._limits = limits
         self._fold = make_fold()
+        self._intake = Intake(log, tools.brake)
         self._quiet = Quiet(log, spec, limits.idle_positions_s, tools.monotonic)
         self.standing = Standing()
         self._snapshot_is_named = True
@@ -77,6 +79,7 @@ class Transactor:
         if self._behind is not None:
             self._catch_up(self._behind)
             return True
+        self._intake.adapt(self._fold, self.standing)
         passed = self._quiet.due(self.standing) if self._pace.allows() else []
         if passed:
             self._commit_passed(passed)
@@ -147,6 +150,9 @@ class Transactor:
                 self._handle_batch(records, clock, more=left > 1)
                 if self._flight.record is None:
                     return
+                if self._behind is None and self._intake.has_to_change(self._fold):
+                    self._land()
+                    return
                 records = self._read_more()
                 if not records:
                     return
@@ -185,6 +191,7 @@ class Transactor:
                 failed = e
                 continue
             self._land()
+            self._intake.wrote(prepared.outputs)
             if more and failed is None and self._may_overlap(len(records)):
                 commit(self._log, self.spec, prepared, self._tools.hook, partial(self._flight.start, prepared.record))
                 return
@@ -339,7 +346,7 @@ class Transactor:
             self._behind.close()
         self._behind = Behind(self._tools.reader(), self.standing) if self.standing.began is not None else None
         if self._behind is None:
-            self._log.seek(positions)
+            self._intake.read_from(positions)
 
     def _snapshot_if_due(self) -> None:
         if self._pace.is_due():

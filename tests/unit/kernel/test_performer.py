@@ -13,7 +13,6 @@ from rivergate.domain.errors import Fenced, ShardParked
 from rivergate.domain.wire import IntentRecord, OutcomeRecord, read
 from rivergate.effects.attempts import EffectLimits
 from rivergate.effects.effector import Action, Delivery, Outcome
-from rivergate.kernel import performer as module
 from rivergate.kernel.performer import Performer
 from rivergate.testing.memory_log import Fate
 
@@ -261,16 +260,16 @@ def test_a_record_that_is_no_action_goes_to_the_dead_letters(raw: bytes) -> None
     assert world.finals() == [(pid, "done")]
 
 
-def test_a_slow_effector_slows_intake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more is open than the bound allows; what waits on the log is read once there is room."""
-    monkeypatch.setattr(module, "MAX_OPEN", 4)
+def test_a_slow_effector_slows_intake() -> None:
+    """No more is read than may be open; what waits on the log is read once there is room."""
     go = threading.Event()
     world = World(Scripted(script=lambda action: go.wait(10) and None))
     pids = [world.act(f"k{n}") for n in range(10)]
-    performer = world.performer()
+    performer = world.performer(at_once=4)
     for _ in range(5):
         performer.step()
     assert max(len(r.open) for r in world.journal()) == 4
+    assert world.broker.offsets["plant.effects", ("plant.actions", 0)][0] == 4, "the rest waits on the log"
     go.set()
     world.settle(performer)
     assert statuses(pids, world) == [["done"]] * 10
