@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections import Counter
@@ -12,9 +13,11 @@ from typing import Any
 import orjson
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 from tests.chaos.reviewer import Reviewer
 from tests.integration.braked_app.app import DONE, HOLD
 
+from rivergate.adapters import kafka_reader
 from rivergate.adapters.kafka_lag import LagClient
 from rivergate.adapters.kafka_reader import KafkaReader
 from rivergate.adapters.kafka_status import read_statuses
@@ -24,6 +27,7 @@ from rivergate.runtime.spec import AppRef
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+MIB = 1024**2
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 2
 BATCH, OPEN, WAITING, REVIEWS = 10, 8, 40, 30
@@ -176,3 +180,27 @@ def test_a_broker_that_is_away_is_waited_for_by_nobody() -> None:
     while not lag.ask():
         assert lag.answer() is None
         assert time.monotonic() - began < 60.0
+
+
+def test_a_reader_that_merges_partitions_holds_a_bounded_part_of_each(
+    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that are large count by their bytes: the partition that isn't asked for waits on the log."""
+    monkeypatch.setattr(kafka_reader, "BUFFERED_BYTES", 2 * MIB)
+    topic, count, size = f"t{uuid.uuid4().hex[:8]}-large", 800, 50_000
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic(topic, 2)])[topic].result()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True})
+    for n in range(2 * count):
+        producer.produce(topic, os.urandom(size), partition=n % 2)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    reader = KafkaReader(kafka.bootstrap, "test")
+    one, other = reader.read(topic, 0, 0, count), reader.read(topic, 1, 0, count)
+    next(other)
+    held = [reader._streams[topic, 1].size for _ in one]
+    assert len(held) == count
+    assert max(held) <= 2 * MIB + 20 * MIB, "what was fetched before it was paused"
+    assert sum(1 for _ in other) == count - 1
+    assert reader._streams[topic, 1].size == 0
+    reader.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -11,6 +12,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from rivergate.adapters import kafka_settings
 from rivergate.domain.record import TopicPartition as Partition
+
+_LOG = logging.getLogger("rivergate.kafka.lag")
 
 ANSWER_S = 5.0
 
@@ -35,6 +38,7 @@ class KafkaLag:
         self._partitions = partitions
         self._reads_from: dict[Partition, int] = {}
         self._asked: tuple[Future[Any], dict[Partition, Future[Any]]] | None = None
+        self._failure = ""
 
     def ask(self) -> bool:
         """Ask for committed offsets and for ends at the same time."""
@@ -60,6 +64,7 @@ class KafkaLag:
         if not all(found.done() for found in (committed, *ends.values())):
             return None
         self._asked = None
+        self._note_failure([f.exception() for f in (committed, *ends.values())])
         if committed.exception() is not None:
             return None
         known = {(x.topic, x.partition): x.offset for x in committed.result().topic_partitions if x.error is None}
@@ -71,3 +76,13 @@ class KafkaLag:
                     self._reads_from[partition] = known[partition]
                 behind[partition] = max(0, end - self._reads_from.setdefault(partition, end))
         return behind
+
+    def _note_failure(self, errors: list[BaseException | None]) -> None:
+        """Say it once for each outage: what can't be learnt holds intake back in the end."""
+        failure = next((str(e) for e in errors if e is not None), "")
+        if failure and not self._failure:
+            remedy = f"this client needs to describe the group {self._group} and the topics that it reads"
+            _LOG.warning(
+                "how far %s is behind can't be learnt: %s\n→ where the broker runs, %s", self._group, failure, remedy
+            )
+        self._failure = failure
