@@ -39,6 +39,7 @@ from rivergate.ports import Fold, Lag
 _LOG = logging.getLogger("rivergate.kernel")
 
 EVERY_S = 0.5
+CALM_S = 10.0
 ON_AGAIN = 0.8
 
 Inputs = frozenset[TopicPartition]
@@ -100,8 +101,8 @@ class TooFarBehind:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.remedy = (
-            f"see whether {' and '.join(sorted({a.shard.partition('/')[0] for a in awaited}))} runs "
-            f"(`rivergate shards list`), and what slows it; the limit of {limit:,} {what} can be set with --limit"
+            "`rivergate shards list` says whether it runs, and what it waits for itself; "
+            f"the limit of {limit:,} is set with --limit {what}_waiting=N"
         )
         self._what = what
         self._lag = lag
@@ -150,7 +151,7 @@ class TooMuchKept:
     """Too much waits in the shard's state for somebody to settle it."""
 
     def __init__(self, whom: str, what: str, count: Callable[[Fold], int], limit: int, inputs: Inputs) -> None:
-        self.remedy = f"settle some; the limit of {limit:,} {what} can be set with --limit"
+        self.remedy = f"settle some; the limit of {limit:,} is set with --limit {what}_waiting=N"
         self._whom, self._what = whom, what
         self._count = count
         self._gauge = _Gauge(limit)
@@ -168,22 +169,29 @@ class TooMuchKept:
 
     def why(self) -> str:
         """Who is waited for."""
-        return f"waits for {self._whom} ({self._gauge.count:,} {self._what})" if self._gauge.full else ""
+        return f"waits for {self._whom} ({self._gauge.count:,} {self._what} are open)" if self._gauge.full else ""
 
 
 class Brake:
-    """Puts reasons together, and says when they begin and end: in the log once, to `tell` with each new number.
+    """Puts reasons together. `tell` hears of each new number; the log of the beginning and the end, once: who is slower
+    than what comes in makes a shard stop and go for as long as that lasts, so it ends `CALM_S` after the last stop.
 
     Without reasons it holds nothing back. The shard's thread only.
     """
 
     def __init__(
-        self, shard: str = "", holds: Sequence[Hold] = (), tell: Callable[[str], None] = lambda _: None
+        self,
+        shard: str = "",
+        holds: Sequence[Hold] = (),
+        tell: Callable[[str], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shard = shard
         self._holds = holds
         self._tell = tell
-        self._whys = [""] * len(holds)
+        self._monotonic = monotonic
+        self._waited_at: list[float | None] = [None] * len(holds)
+        self._told = ""
 
     def ask(self) -> None:
         """See `Hold.ask`."""
@@ -198,15 +206,24 @@ class Brake:
     def held(self, fold: Fold | None) -> Inputs:
         """All that isn't to be read now."""
         held = NONE
-        for hold in self._holds:
+        whys = []
+        for n, hold in enumerate(self._holds):
             held |= hold.held(fold)
-        whys = [hold.why() for hold in self._holds]
-        if whys != self._whys:
-            for hold, before, why in zip(self._holds, self._whys, whys, strict=True):
-                if why and not before:
-                    _LOG.warning("%s %s: what it reads stays on the log meanwhile\n→ %s", self._shard, why, hold.remedy)
-                elif before and not why:
-                    _LOG.info("%s reads on: it no longer %s", self._shard, before)
-            self._whys = whys
-            self._tell("; ".join(filter(None, whys)))
+            whys.append(hold.why())
+            self._note(n, whys[n])
+        why = "; ".join(filter(None, whys))
+        if why != self._told:
+            self._told = why
+            self._tell(why)
         return held
+
+    def _note(self, n: int, why: str) -> None:
+        waited_at = self._waited_at[n]
+        if why:
+            if waited_at is None:
+                remedy = self._holds[n].remedy
+                _LOG.warning("%s %s; what it reads stays on the log\n→ %s", self._shard, why, remedy)
+            self._waited_at[n] = self._monotonic()
+        elif waited_at is not None and self._monotonic() - waited_at >= CALM_S:
+            _LOG.info("%s reads on; it hasn't waited for %.0f s", self._shard, CALM_S)
+            self._waited_at[n] = None

@@ -41,7 +41,7 @@ class Brakes:
         inputs = frozenset(tp for tp in shard.inputs if tp[0] == proposals)
         actions = names.topic(self._app, names.ACTIONS)
         awaited = [Awaited(f"{names.EFFECTS}/{p}", (actions, p), frozenset([(t, p)])) for t, p in sorted(inputs)]
-        people = TooMuchKept("people", "open reviews", open_reviews, self._waiting.reviews_waiting, inputs)
+        people = TooMuchKept("people", "reviews", open_reviews, self._waiting.reviews_waiting, inputs)
         effects = self._behind(names.ACTIONS, names.EFFECTS, awaited, self._waiting.actions_waiting)
         return Brake(shard.name, [effects, people], progress.waits)
 

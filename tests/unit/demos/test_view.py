@@ -81,10 +81,10 @@ def test_a_scene_counts_what_came() -> None:
 def test_what_shards_wait_for_is_shown_until_they_read_on() -> None:
     """In the title, cut where it is too long, and in the line without a terminal."""
     scene = busy()
-    status = {"stage": "gate", "shard": 0, "state": "running", "reason": "waits for people (8,000 open reviews)"}
+    status = {"stage": "gate", "shard": 0, "state": "running", "reason": "waits for people (8,000 reviews are open)"}
     put(scene, "shuttle.shard_status", status, names.SHARD_STATUS_V1)
     put(scene, "shuttle.shard_status", status | {"stage": "agent-watcher"}, names.SHARD_STATUS_V1)
-    assert line(scene, 101.0).endswith("; gate/0 waits for people (8,000 open reviews)")
+    assert line(scene, 101.0).endswith("; gate/0 waits for people (8,000 reviews are open)")
     out = StringIO()
     Console(file=out, width=80).print(screen(scene, 101.0, 1.0, {}, width=80, height=24))
     assert "agent-watcher/0 waits for people (8,000" in out.getvalue().splitlines()[0]

@@ -119,7 +119,9 @@ class AgentWorld(Ground):
         shard.lag = MemoryLag(self.broker, "plant.gate", [self.proposals])
         awaited = Awaited("gate/0", self.proposals, frozenset(shard.spec.inputs))
         hold = TooFarBehind("proposals", shard.lag, [awaited], limit, shard.watch)
-        return shard.owner(Brake("agent-eager/0", [hold], shard.told.append), limits or Limits(batch=2, wait_s=0.0))
+        return shard.owner(
+            Brake("agent-eager/0", [hold], shard.told.append, shard.watch), limits or Limits(batch=2, wait_s=0.0)
+        )
 
     def gate_reads(self, up_to: int) -> None:
         """The gate has committed this offset of the proposals."""
@@ -151,8 +153,8 @@ class GateWorld:
         shard.lag = MemoryLag(self.broker, f"{APP}.effects", written)
         awaited = [Awaited(f"effects/{p}", tp, frozenset([(f"{APP}.proposals", p)])) for p, tp in enumerate(written)]
         effects = TooFarBehind("actions", shard.lag, awaited, actions, shard.watch)
-        people = TooMuchKept("people", "open reviews", open_reviews, reviews, proposals)
-        brake = Brake("gate/0", [effects, people], shard.told.append)
+        people = TooMuchKept("people", "reviews", open_reviews, reviews, proposals)
+        brake = Brake("gate/0", [effects, people], shard.told.append, shard.watch)
         return shard.owner(brake, Limits(batch=batch, wait_s=0.0))
 
     def put(self, *records: Record) -> None:

@@ -10,6 +10,7 @@ from tests.unit.kernel.brake_world import AgentWorld, GateWorld, settle
 from tests.unit.kernel.transactor_world import START
 
 from rivergate.domain.clock import SECOND
+from rivergate.kernel.brake import CALM_S
 from rivergate.kernel.tools import Limits
 from rivergate.kernel.transactor import Transactor
 from rivergate.testing.memory_log import Fate
@@ -227,13 +228,18 @@ def test_the_log_says_once_when_it_begins_and_when_it_ends(caplog: pytest.LogCap
     settle(agent)
     world.gate_reads(3)
     settle(agent)
-    [began] = [r.getMessage() for r in caplog.records if r.name == "rivergate.kernel"]
-    assert began.startswith("agent-eager/0 waits for gate/0 (2")
-    assert "→ see whether gate runs" in began
-    assert "limit of 20 proposals can be set with --limit" in began
+    [began] = [r.getMessage() for r in caplog.records]
+    assert began.startswith("agent-eager/0 waits for gate/0 (21 proposals behind); ")
+    assert began.endswith("the limit of 20 is set with --limit proposals_waiting=N")
     assert world.shard.told == ["waits for gate/0 (21 proposals behind)", "waits for gate/0 (18 proposals behind)"]
-    for _ in range(100):
+    while len(world.proposed()) < 100:  # it stops and goes
         world.gate_reads(world.broker.watermarks(world.proposals)[1])
         settle(agent)
-    assert any("reads on" in r.getMessage() for r in caplog.records)
+    assert "" in world.shard.told[:-1]
+    assert [r.getMessage() for r in caplog.records] == [began]
+    world.gate_reads(world.broker.watermarks(world.proposals)[1])
+    settle(agent)
+    world.shard.watch.s += CALM_S
+    settle(agent)
+    assert [r.getMessage() for r in caplog.records] == [began, "agent-eager/0 reads on; it hasn't waited for 10 s"]
     assert world.shard.told[-1] == ""
