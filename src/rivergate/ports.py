@@ -106,7 +106,11 @@ class ShardLog(Protocol):
         """Low and high watermark."""
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read these partitions from these offsets on (replaces what was assigned before)."""
+        """Read these partitions from these offsets on (replaces what was assigned before).
+
+        A partition that is left out isn't read, and nothing is handed out of what had been fetched of it; all of them may
+        be left out. So a shard that is braked leaves some out for a while (`kernel.intake`).
+        """
 
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records: waits up to `wait_s` for the first, takes what is there of the rest.

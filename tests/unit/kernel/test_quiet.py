@@ -87,6 +87,22 @@ def test_an_idle_shard_commits_what_it_passed_once_and_needs_no_drain() -> None:
     assert [v["sum"] for v in world.written()] == [1, 3, 7]
 
 
+def test_a_partition_that_was_never_read_of_is_passed_too() -> None:
+    """Else whoever waits for the shard to come closer would wait for ever, if its first records were aborted."""
+    world = World()
+    now = [0.0]
+    upstream(world, 1, 2, commit=False)
+    transactor = run(idling(world, now))
+    assert pass_time(transactor, now, 80) == 1
+    assert world.journal()[-1].ranges == (Range(*SOURCE, 0, 3),)
+    assert world.broker.offsets["plant.agent-summing", SOURCE][0] == 3
+    assert pass_time(transactor, now, 600) == 0
+    upstream(world, 4)
+    run(world.transactor())
+    assert [v["sum"] for v in world.written()] == [4]
+    assert world.replay().difference == ""
+
+
 def test_markers_without_records_are_committed_no_more_than_once_a_minute() -> None:
     """An upstream that only aborts moves the end all the time."""
     world = World()
