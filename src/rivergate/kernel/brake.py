@@ -1,27 +1,28 @@
 """The brake: which inputs a shard doesn't read for now, because what it writes, or keeps, waits in too great a number.
 
-**Hop by hop.** Each shard looks at the next hop alone. An agent or a graph reads no more events while the gate is too far
-behind on the partition that it writes its proposals to. The gate reads no more proposals of a partition while its shard
-of effects is too far behind on the actions there, and none at all while too many proposals wait for people. Effects read
-no more actions while too many are open (`kernel.performer`). So a slow effector or a full review queue makes records wait
-on the log, up to the events themselves, and never in a process.
+**Hop by hop.** Each shard looks at the next hop alone. An agent or a graph reads no more events while the gate is too
+far behind on the partition that it writes its proposals to. The gate reads no more proposals of a partition while its
+shard of effects is too far behind on the actions there, and none at all while too many proposals wait for people.
+Effects read no more actions while too many are open (`kernel.performer`). So a slow effector or a full review queue
+makes records wait on the log, up to the events themselves, and never in a process.
 
-**How far it goes.** A reader is asked how far behind it is at most twice a second, and what the shard has written since
-it asked is added. So what waits exceeds the limit by no more than what one batch writes, of each stage that writes there.
-A shard reads on once it has fallen to 80 % of the limit, else it would stop and go for each record.
+**How far it goes.** A reader is asked how far behind it is at most twice a second, and what the shard has written
+since it asked is added. So what waits exceeds the limit by no more than what one batch writes, of each stage that
+writes there. A shard reads on once it has fallen to 80 % of the limit, else it would stop and go for each record.
 
-**Only reading stops.** What is folded, in which order and under which clock, stands in the journal as ever, and a replay
-knows of no brake. Timers fire, drains end, snapshots are made, what other partitions have passed is committed. A shard that
-catches up with history isn't braked: it is muted, and writes no proposals.
+**Only reading stops.** What is folded, in which order and under which clock, stands in the journal as ever, and a
+replay knows of no brake. Timers fire, drains end, snapshots are made, what other partitions have passed is committed.
+A shard that catches up with history isn't braked: it is muted, and writes no proposals.
 
-**It ends in a standstill nowhere.** Who waits, waits for somebody whose way out isn't held back. Effects wait for the world
-alone. The gate waits for effects, which read actions whatever the gate does, and for people: decisions, outcomes and
-control are never held back, and a review that nobody looks at ends at its deadline, which is a timer. Agents and graphs wait
-for the gate. A graph goes on to read what became of its proposals, since the events that it has open end by that. Nobody
-waits for an agent: what it learns from (labels, messages) is held back with its events, and stays on the log until it reads
-on. So the loop agent → gate → effects → labels → agent has an edge at which nobody waits, and every wait comes to its end.
-A reader whose offsets the broker doesn't know, since it never read or since they expired, is as far behind as what was
-written after the first look: were it the whole partition, whoever waits would never write what makes the reader commit.
+**It ends in a standstill nowhere.** Who waits, waits for somebody whose way out isn't held back. Effects wait for the
+world alone. The gate waits for effects, which read actions whatever the gate does, and for people: decisions,
+outcomes and control are never held back, and a review that nobody looks at ends at its deadline, which is a timer.
+Agents and graphs wait for the gate. A graph goes on to read what became of its proposals, since the events that it
+has open end by that. Nobody waits for an agent: what it learns from (labels, messages) is held back with its events,
+and stays on the log until it reads on. So the loop agent → gate → effects → labels → agent has an edge at which
+nobody waits, and every wait comes to its end. A reader whose offsets the broker doesn't know, since it never read or
+since they expired, is as far behind as what was written after the first look: were it the whole partition, whoever
+waits would never write what makes the reader commit.
 """
 
 from __future__ import annotations

@@ -62,8 +62,9 @@ class Performer:
 
     At most `Limits.open` records are open at a time: a slow effector slows intake, never memory. Topics in `replies`
     are read even then, and whatever the brake says, since their records finish others. `recalls` are topics whose
-    records of what is open a successor reads again. After a commit that failed, the state is taken from the journal again; deeds in flight
-    are awaited first, so that none runs beside its own successor in this process, and what came of them is kept.
+    records of what is open a successor reads again. After a commit that failed, the state is taken from the journal
+    again; deeds in flight are awaited first, so that none runs beside its own successor in this process, and what
+    came of them is kept.
     """
 
     def __init__(
