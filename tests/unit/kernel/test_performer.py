@@ -104,17 +104,18 @@ def test_a_failed_commit_forgets_nothing_that_this_owner_knows(
 ) -> None:
     """After an abort or a commit without an answer nobody has to ask or to guess: the same process knows what it did.
 
-    The commit that takes stock after the first failure may fail too.
+    The commit that takes stock after the first failure may fail too. There are three actions a key, so that both failures
+    find a commit even where the outcomes of both keys come together.
     """
     world = World(Scripted(delivery))
-    pids = [world.act(f"k{n % 2}") for n in range(4)]
+    pids = [world.act(f"k{n % 2}") for n in range(6)]
     performer = world.performer()
     for _ in range(nth):
         performer.step()
     world.broker.fates += fates
     world.settle(performer)
     assert not world.broker.fates
-    assert statuses(pids, world) == [["done"]] * 4
+    assert statuses(pids, world) == [["done"]] * 6
     assert sorted(world.effector.world) == sorted(pids)
     assert world.effector.asked == []
 
