@@ -114,7 +114,11 @@ class ShardLog(Protocol):
         """Low and high watermark."""
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read these partitions from these offsets on (replaces what was assigned before)."""
+        """Read these partitions from these offsets on (replaces what was assigned before).
+
+        A partition that is left out isn't read, and nothing is handed out of what had been fetched of it; all of them may
+        be left out. So a shard that is braked leaves some out for a while (`kernel.intake`).
+        """
 
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records: waits up to `wait_s` for the first, takes what is there of the rest.
@@ -156,6 +160,23 @@ class ShardLog(Protocol):
 
     def close(self) -> None:
         """Give up the session: an open transaction is aborted by the next owner or by the broker's timeout."""
+
+
+class Lag(Protocol):
+    """How far a group is behind on partitions that it reads. Never waits and never raises: what can't be learnt now, since
+    the broker is away or slow, is asked again later.
+
+    Behind is the distance from the committed offset to the end, markers and what is being written included. Where the
+    broker knows no committed offset, it is that from the offset that it knew last, else from the end at the first look.
+    """
+
+    def ask(self) -> bool:
+        """Begin to ask; False, and nothing happens, while an answer is awaited. An answer counts all that was committed
+        before it was asked for.
+        """
+
+    def answer(self) -> Mapping[TopicPartition, int] | None:
+        """The answer, once, when it has come; partitions of which nothing could be learnt aren't in it."""
 
 
 class Tail(Protocol):
@@ -254,6 +275,7 @@ __all__ = [
     "Blobs",
     "Clock",
     "Fold",
+    "Lag",
     "LogArchive",
     "LogReader",
     "Outputs",

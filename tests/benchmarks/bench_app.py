@@ -40,6 +40,9 @@ LATE = 2_000
 """A label comes when so many later events are done with; the newest so many stay unlabelled."""
 _RUNS = count()
 
+ALONE = {"limits": {"proposals_waiting": 1 << 40, "actions_waiting": 1 << 40}}
+"""A stage is measured by itself: nobody reads what it writes, so it waits for nobody."""
+
 
 class BenchApp:
     """An app of its own for every run, so that no run reads what another wrote."""
@@ -122,7 +125,7 @@ class BenchApp:
         }
 
     def _ours(self, run: str, role: str, stage: str, core: int | None) -> dict[str, Any]:
-        spec = ProcessSpec(role, stage, "bench", self.reference, self.bootstrap, str(self.data.root))
+        spec = ProcessSpec(role, stage, "bench", self.reference, self.bootstrap, str(self.data.root), options=ALONE)
         return {"run": run, "stage": stage, "core": core, "spec": spec.to_json()}
 
     # --- topics --------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from rivergate.effects.attempts import Effects
 from rivergate.kernel.performer import Performer
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools
+from rivergate.kernel.tools import Limits, Tools
 from rivergate.runtime.effects_work import EffectsWork
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from tests.integration.transactor_world import World, finish
 from rivergate.adapters.kafka_reader import KafkaReader
 from rivergate.domain.errors import ShardParked
 from rivergate.kernel.replay import ShardReplay, replay_shard
-from rivergate.kernel.transactor import Limits, Transactor
+from rivergate.kernel.tools import Limits
+from rivergate.kernel.transactor import Transactor
 from rivergate.runtime.kafka import LocalKafka
 
 IDLE = Limits(batch=7, wait_s=0.1, idle_positions_s=0.5, snapshot_share=1e9)

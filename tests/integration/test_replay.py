@@ -22,7 +22,7 @@ from rivergate.kernel.past import Past
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits
+from rivergate.kernel.tools import Limits
 from rivergate.kernel.written import Written
 from rivergate.runtime.kafka import LocalKafka
 from rivergate.runtime.reach_answer import retention_of

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from tests.integration.transactor_world import Crash, World, finish
 
 from rivergate.domain.errors import Fenced, ShardParked
-from rivergate.kernel.transactor import Limits
+from rivergate.kernel.tools import Limits
 from rivergate.runtime.kafka import LocalKafka
 
 STEPS = ("begin", "outputs", "spans", "journal", "offsets", "commit", "committed")

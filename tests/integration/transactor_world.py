@@ -25,7 +25,8 @@ from rivergate.domain.signing import SigningKey
 from rivergate.kernel.commit import Hook, no_hook
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools, Transactor
+from rivergate.kernel.tools import Limits, Tools
+from rivergate.kernel.transactor import Transactor
 
 
 class Numbered(Event, topic="{app}-events", key="n"):

@@ -22,13 +22,18 @@ from rivergate.domain.record import TopicPartition as Partition
 
 SILENCE_S = 30.0
 BUFFERED = 20_000
+BUFFERED_BYTES = 16 * 1024**2
+"""A partition that has either of these fetched ahead is paused; so large records cost no more than small ones."""
 
 
 @dataclass(slots=True)
 class _Stream:
-    """What has been fetched of one partition: records in order, and the offset that fetching has passed."""
+    """What has been fetched of one partition: records in order, how many bytes of values they hold, and the offset that
+    fetching has passed.
+    """
 
     records: deque[Record] = field(default_factory=deque)
+    size: int = 0
     passed: int = 0
     paused: bool = False
 
@@ -50,6 +55,7 @@ class KafkaReader:
                 if record.offset >= end:
                     return
                 stream.records.popleft()
+                stream.size -= len(record.value or b"")
                 if record.offset >= start:
                     yield record
             if stream.passed >= end:
@@ -131,9 +137,10 @@ class KafkaReader:
             record = record_of(m)
             stream = streams[record[0], record[1]]
             stream.records.append(record)
+            stream.size += len(record[4] or b"")
             stream.passed = record[2] + 1
         for (topic, partition), stream in streams.items():
-            if len(stream.records) > BUFFERED and not stream.paused:
+            if (len(stream.records) > BUFFERED or stream.size > BUFFERED_BYTES) and not stream.paused:
                 self._consumer.pause([TopicPartition(topic, partition)])
                 stream.paused = True
 

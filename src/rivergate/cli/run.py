@@ -22,6 +22,7 @@ from rivergate.domain.errors import BadInput
 from rivergate.kernel.catching_up import BEGINNING
 from rivergate.runtime.app import App, load_app
 from rivergate.runtime.importing import Place
+from rivergate.runtime.limits import parse_limits
 from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
@@ -71,6 +72,13 @@ ModelOption = Annotated[
     ),
 ]
 
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="NAME=NUMBER", help="How much may wait at a hop, or be read at once (repeat it for more)."
+    ),
+]
+
 
 def run(
     reference: Reference,
@@ -87,6 +95,7 @@ def run(
     accept_new_code: AcceptNewCode = None,
     begin: From = None,
     model: ModelOption = None,
+    limit: Limit = None,
 ) -> None:
     """Run an app on a given Kafka until Ctrl-C: agents, gate, effects, review service, audit."""
     ref = app_ref(reference, app, partitions)
@@ -105,6 +114,7 @@ def run(
             accept_new_code=accepted(accept_new_code),
             begin=beginnings(load_app(reference), begin or ()),
             models=adoptions(load_app(reference), Place(ref.name, DataDir(folder)), model or ()),
+            limits=parse_limits(limit or ()),
         )
     )
 
@@ -122,6 +132,7 @@ def up(
     accept_new_code: AcceptNewCode = None,
     begin: From = None,
     model: ModelOption = None,
+    limit: Limit = None,
 ) -> None:
     """Run an app with a local Apache Kafka of its own until Ctrl-C. Everything stays in the data directory."""
     ref = app_ref(reference, app, partitions)
@@ -138,6 +149,7 @@ def up(
             accept_new_code=accepted(accept_new_code),
             begin=beginnings(load_app(reference), begin or ()),
             models=adoptions(load_app(reference), Place(ref.name, DataDir(folder)), model or ()),
+            limits=parse_limits(limit or ()),
         )
     )
 

@@ -84,6 +84,11 @@ def agent_stage(agent: str) -> str:
     return f"agent-{agent}"
 
 
+def group(app: str, stage: str) -> str:
+    """Consumer group that a stage's offsets are committed to: `{app}.{stage}`."""
+    return f"{app}.{stage}"
+
+
 def source(app: str, stage: str) -> str:
     """`ce_source` of what a stage writes."""
     return f"/rivergate/{app}/{stage}"

@@ -15,11 +15,13 @@ from typing import Any
 from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.errors import CommitUnknown, RivergateError, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
-from rivergate.domain.record import Position, Record, TopicPartition
+from rivergate.domain.record import Position, Record
 from rivergate.kernel import batch_span
+from rivergate.kernel.brake import NONE
 from rivergate.kernel.commit import commit, dead_letter, prepare
 from rivergate.kernel.deeds import Deeds, Raised
 from rivergate.kernel.history import History, Since
+from rivergate.kernel.intake import Intake
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
@@ -30,14 +32,13 @@ from rivergate.kernel.start import (
     refuse_clock_ahead,
     refuse_what_was_read,
 )
-from rivergate.kernel.transactor import Limits, Tools
+from rivergate.kernel.tools import Limits, Tools
 from rivergate.kernel.work import Deed, Failed, Known, Waits, Work
 from rivergate.ports import Batch, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
 
 THREADS = 8
-MAX_OPEN = 256
 BUSY_WAIT_S = 0.005
 
 Open = dict[Position, Deed | None]
@@ -59,10 +60,11 @@ class Draft:
 class Performer:
     """One shard's loop, used like a `Transactor` and from one thread; deeds run in threads of their own.
 
-    At most `MAX_OPEN` records are open at a time: a slow effector slows intake, never memory. Topics in `replies`
-    are read even then, since their records finish others. `recalls` are topics whose records of what is open a
-    successor reads again. After a commit that failed, the state is taken from the journal again; deeds in flight
-    are awaited first, so that none runs beside its own successor in this process, and what came of them is kept.
+    At most `Limits.open` records are open at a time: a slow effector slows intake, never memory. Topics in `replies`
+    are read even then, and whatever the brake says, since their records finish others. `recalls` are topics whose
+    records of what is open a successor reads again. After a commit that failed, the state is taken from the journal
+    again; deeds in flight are awaited first, so that none runs beside its own successor in this process, and what
+    came of them is kept.
     """
 
     def __init__(
@@ -82,14 +84,15 @@ class Performer:
         self._work = work()
         self._tools = tools
         self._limits = limits
-        self._replies = frozenset(replies)
+        self._no_replies = frozenset(tp for tp in spec.inputs if tp[0] not in replies)
+        self._intake = Intake(log, tools.brake)
         self._quiet = Quiet(log, spec, limits.idle_positions_s, tools.monotonic)
         self._since = Since(log, [(t, p) for t in recalls for p in sorted({p for _, p in spec.inputs})])
         self.standing = Standing()
         self._open: Open = {}
         self._attempted = self._draft({})
         self._deeds = Deeds(spec.name, THREADS)
-        self._holding_back = False
+        self._full = False
         self._draining = False
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
 
@@ -135,16 +138,11 @@ class Performer:
 
     def _read(self, wait_s: float) -> Sequence[Record]:
         """Records of all inputs, or of replies alone while too much is open."""
-        room = MAX_OPEN - len(self._open)
-        if self._holding_back and room >= MAX_OPEN // 4:
-            self._holding_back = False
-            self._log.seek(self._positions())
-        elif not self._holding_back and room <= 0:
-            self._holding_back = True
-            self._log.seek({tp: at for tp, at in self._positions().items() if tp[0] in self._replies})
-        if self._holding_back:
-            return self._log.poll(self._limits.batch, wait_s) if self._replies else ()
-        return self._log.poll(min(self._limits.batch, room), wait_s)
+        limit, most = self._limits.batch, self._limits.open
+        room = most - len(self._open)
+        self._full = room < max(1, most // 4) if self._full else room <= 0
+        self._intake.adapt(None, self.standing, self._no_replies if self._full else NONE)
+        return self._log.poll(limit if self._full else min(limit, room), wait_s)
 
     # --- one commit ----------------------------------------------------------------------------------------
 
@@ -213,6 +211,7 @@ class Performer:
             positions=tuple((t, p, o) for (t, p), o in sorted(after.positions.items())),
             since=self._since.of(draft.open),
         )
+        self._intake.wrote(prepared.outputs)
         commit(self._log, spec, replace(prepared, record=record), self._tools.hook)
         offset, appended_ms = self._log.journal_appended()
         self.standing = replace(after, journal_offset=offset)
@@ -241,8 +240,7 @@ class Performer:
         self._since.begin({(t, p): o for t, p, o in newest[0].since} if newest else {}, unfinished)
         if unfinished:
             self._recover(unfinished, known)
-        self._holding_back = False
-        self._log.seek(check_positions(self._log, self.spec, self.standing))
+        self._intake.read_from(check_positions(self._log, self.spec, self.standing))
 
     def _recover(self, unfinished: Sequence[Position], known: Mapping[Position, Known]) -> None:
         reader = self._tools.reader()
@@ -287,14 +285,6 @@ class Performer:
         return {
             p: before[p] if p in before and p not in planned else Known(d, begun=False) for p, d in open_now.items()
         }
-
-    def _positions(self) -> dict[TopicPartition, int]:
-        positions = {}
-        for tp in self.spec.inputs:
-            positions[tp] = (
-                self.standing.positions[tp] if tp in self.standing.positions else self._log.watermarks(tp)[0]
-            )
-        return positions
 
 
 def _standing_of(newest: tuple[CommitRecord, int] | None, epoch: int, *, new_owner: bool) -> Standing:

@@ -2,7 +2,8 @@
 
 A shard's position is the offset after the last record that it read. Where an input is written in transactions, their
 markers stand from there on, and once retention has removed them all, the log begins behind the position: it looks as
-if records had been lost. So what was passed without a record is made part of a commit while the partition is quiet.
+if records had been lost. So what was passed without a record is made part of a commit while the partition is quiet. Those
+who wait for a shard to come closer (`kernel.brake`) rely on it too: behind the last record may stand a whole aborted batch.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ class Quiet:
         self._since: dict[Range, float] = {}
 
     def ranges(self, standing: Standing) -> list[Range]:
-        """Of every partition whose end was reached behind its position; a partition never read of has no position."""
+        """Of every partition whose end was reached behind its position, or behind its beginning if it was never read of."""
         passed = self._log.passed()
         found = []
         for tp in self._inputs:
-            at = standing.positions.get(tp)
-            if at is not None and passed.get(tp, at) > at:
-                found.append(Range(*tp, at, passed[tp]))
+            end = passed.get(tp, 0)
+            at = standing.positions.get(tp, 0)
+            if end > at and tp not in standing.positions:
+                at = self._log.watermarks(tp)[0]
+            if end > at:
+                found.append(Range(*tp, at, end))
         return found
 
     def due(self, standing: Standing) -> list[Range]:

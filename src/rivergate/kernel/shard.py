@@ -45,7 +45,7 @@ class ShardSpec:
     @property
     def group(self) -> str:
         """Consumer group that the stage's offsets are committed to."""
-        return f"{self.app}.{self.stage}"
+        return names.group(self.app, self.stage)
 
     @property
     def transactional_id(self) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
@@ -16,54 +15,23 @@ from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
 from rivergate.kernel.beginning import TOO_LATE, Beginning, begin_anew
 from rivergate.kernel.catching_up import Behind, mark
-from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
+from rivergate.kernel.commit import Prepared, commit, dead_letter, prepare
 from rivergate.kernel.flight import Flight
+from rivergate.kernel.intake import Intake
 from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
-from rivergate.kernel.recovery import Progress, recover, silent
+from rivergate.kernel.recovery import recover
 from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
-from rivergate.kernel.snapshots import Snapshot, SnapshotStore
+from rivergate.kernel.snapshots import Snapshot
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
-from rivergate.ports import Batch, Clock, Fold, LogArchive, Outputs, ShardLog
+from rivergate.kernel.tools import Limits, Tools
+from rivergate.ports import Batch, Fold, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
 
 RUN = 8
 """Full batches that one step handles, where as many wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of a shard's loop. Times in seconds.
-
-    After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
-    """
-
-    batch: int = 1000
-    wait_s: float = 0.1
-    rebuilds_a_minute: int = 20
-    replay_s: float = 1.0
-    snapshot_share: float = 0.05
-    clock_ahead_s: float = 60.0
-    idle_positions_s: float = 60.0
-    output_bytes: int = 900_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a transactor works with beside its log: all of it injected."""
-
-    snapshots: SnapshotStore
-    reader: Callable[[], LogArchive]
-    encoder: SpanEncoder
-    clock: Clock
-    versions: dict[str, str]
-    monotonic: Callable[[], float] = time.monotonic
-    hook: Hook = no_hook
-    progress: Progress = silent
-    catching_up: Progress = silent
-    """Called with (offsets of history read, offsets in all)."""
 
 
 class Transactor:
@@ -83,6 +51,7 @@ class Transactor:
         self._tools = tools
         self._limits = limits
         self._fold = make_fold()
+        self._intake = Intake(log, tools.brake)
         self._quiet = Quiet(log, spec, limits.idle_positions_s, tools.monotonic)
         self.standing = Standing()
         self._snapshot_is_named = True
@@ -111,6 +80,7 @@ class Transactor:
         if self._behind is not None:
             self._catch_up(self._behind)
             return True
+        self._intake.adapt(self._fold, self.standing)
         passed = self._quiet.due(self.standing) if self._pace.allows() else []
         if passed:
             self._commit_passed(passed)
@@ -178,6 +148,9 @@ class Transactor:
                 self._handle_batch(records, clock, more=left > 1)
                 if self._flight.record is None:
                     return
+                if self._behind is None and self._intake.has_to_change(self._fold):
+                    self._land()
+                    return
                 records = self._read_more()
                 if not records:
                     return
@@ -216,6 +189,7 @@ class Transactor:
                 failed = e
                 continue
             self._land()
+            self._intake.wrote(prepared.outputs)
             if more and failed is None and self._may_overlap(len(records)):
                 commit(self._log, self.spec, prepared, self._tools.hook, partial(self._flight.start, prepared.record))
                 return
@@ -370,7 +344,7 @@ class Transactor:
             self._behind.close()
         self._behind = Behind(self._tools.reader(), self.standing) if self.standing.began is not None else None
         if self._behind is None:
-            self._log.seek(positions)
+            self._intake.read_from(positions)
 
     def _snapshot_if_due(self) -> None:
         if self._pace.is_due():
@@ -391,6 +365,3 @@ class Transactor:
         if due is None:
             return self._limits.wait_s
         return min(self._limits.wait_s, max(0.0, (due - self._tools.clock()) / 1e6))
-
-
-__all__ = ["Limits", "Tools", "Transactor"]

@@ -3,6 +3,7 @@
 A worker leaves a file for each of its shards in `{data_dir}/live` (0600) with an address and a key of its own; whoever may
 read it may ask. A question is looked at by the shard's own thread between two commits, so that the answer is of a state
 that is committed, whole, and never changes under the eye; the shard pays for describing it, or for one copy of it.
+Anybody on the machine may connect, so who dawdles is hung up on, and there is room for a few at a time.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import logging
 import os
 import queue
 import secrets
+import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
@@ -38,6 +40,10 @@ _LOG = logging.getLogger("rivergate.runtime")
 
 LARGEST = 1 << 20
 """Bytes of a question."""
+VISITORS = 16
+"""How many may be there at once; one more is turned away, and may come again."""
+TALK_S = 5.0
+"""How long a visitor may take to ask, and then to take the answer."""
 
 
 Look = Callable[[Transactor], Any]
@@ -53,6 +59,7 @@ class LiveState:
         self._closed = False
         self._waiting: dict[int, queue.SimpleQueue[tuple[Look, Future[Any]]]] = {}
         self._known: dict[int, Driver] = {}
+        self._chairs = threading.Semaphore(VISITORS)
         threading.Thread(target=self._serve, name="live-state", daemon=True).start()
 
     def answer(self, shard: int, driver: Driver) -> None:
@@ -100,13 +107,23 @@ class LiveState:
         while not self._closed:
             with suppress(OSError):
                 visitor = self._listener.accept()
-                threading.Thread(target=self._talk, args=(visitor,), name="live-state-answer", daemon=True).start()
+                if self._chairs.acquire(blocking=False):
+                    threading.Thread(target=self._talk, args=(visitor,), name="live-state-answer", daemon=True).start()
+                else:
+                    visitor.close()
 
     def _talk(self, visitor: Connection) -> None:
-        with visitor, suppress(OSError, EOFError, AuthenticationError):
-            deliver_challenge(visitor, self._key)
-            answer_challenge(visitor, self._key)
-            visitor.send_bytes(json.dumps(self._told(visitor.recv_bytes(LARGEST))).encode())
+        try:
+            with visitor, suppress(OSError, EOFError, AuthenticationError):
+                with hung_up_after(visitor, TALK_S):
+                    deliver_challenge(visitor, self._key)
+                    answer_challenge(visitor, self._key)
+                    question = visitor.recv_bytes(LARGEST)
+                answer = json.dumps(self._told(question)).encode()
+                with hung_up_after(visitor, TALK_S):
+                    visitor.send_bytes(answer)
+        finally:
+            self._chairs.release()
 
     def _told(self, question: bytes) -> dict[str, Any]:
         try:
@@ -142,6 +159,27 @@ class LiveState:
         except TimeoutError as e:
             answer.cancel()
             raise NotLive(f"{self._stage}/{shard} didn't answer within {ANSWER_S:.0f} s", remedy=REMEDY) from e
+
+
+@contextmanager
+def hung_up_after(visitor: Connection, limit_s: float) -> Iterator[None]:
+    """End the conversation where the block takes longer, however slowly the other side goes on: what waits there then
+    raises EOFError or OSError.
+    """
+    with socket.socket(fileno=os.dup(visitor.fileno())) as line:
+        hanging_up = threading.Timer(limit_s, _hang_up, (line,))
+        hanging_up.daemon = True
+        hanging_up.start()
+        try:
+            yield
+        finally:
+            hanging_up.cancel()
+            hanging_up.join()
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # the other side has gone
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def described(shard: Transactor) -> tuple[Standing, dict[str, Any]]:

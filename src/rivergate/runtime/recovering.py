@@ -16,14 +16,18 @@ def unheard(how_far: str, share: float | None) -> None:
 
 
 class RecoveryReports:
-    """A kernel's `Progress` that tells at most twice a second; `history` is another. One thread."""
+    """A kernel's `Progress` that tells at most twice a second; `history` is another. `waits` is told what a shard waits
+    for, and an empty text once it reads on. One thread.
+    """
 
     def __init__(
         self,
         tell: TellShare,
         monotonic: Callable[[], float] = time.monotonic,
         tell_history: TellShare = unheard,
+        waits: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.waits = waits
         self._tell = tell
         self._tell_history = tell_history
         self._monotonic = monotonic

@@ -45,7 +45,7 @@ class RunOptions:
     """How to run an app. No `bootstrap` means a local Kafka in the data directory; `spares` are processes for each stage
     that have imported everything and wait to take over. No `workers` means as many as each stage was scaled to, else one.
     `begin` says where agents' stages without a journal begin with history: at `beginning`, or at a time (RFC 3339);
-    `models` which imported model they adopt, by its digest.
+    `models` which imported model they adopt, by its digest. `limits` are those of `runtime.limits` that shall differ from their defaults.
     """
 
     app: AppRef
@@ -60,6 +60,7 @@ class RunOptions:
     accept_new_code: dict[str, str] | None = None
     begin: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     security: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -76,6 +77,7 @@ class RunOptions:
             "accept_new_code": self.accept_new_code,
             "begin": self.begin,
             "models": self.models,
+            "limits": self.limits,
             "broker_starts": self.bootstrap is None,
             **self.extra,
         }

@@ -15,13 +15,17 @@ from rivergate.domain import names
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import ConfigError, SnapshotCorrupt
 from rivergate.domain.record import TopicPartition
+from rivergate.kernel.brake import Brake
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools, Transactor
+from rivergate.kernel.tools import Tools
+from rivergate.kernel.transactor import Transactor
 from rivergate.ports import Fold
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
+from rivergate.runtime.braking import Brakes
 from rivergate.runtime.code import code_digest, versions
+from rivergate.runtime.limits import kernel_limits
 from rivergate.runtime.recovering import RecoveryReports
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.worker import Driver, MakeDriver
@@ -81,24 +85,19 @@ def gate_fold(app: str, operator_key: bytes) -> tuple[Callable[[], Fold], str]:
 
 
 def transactor(
-    spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], progress: RecoveryReports
+    spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], progress: RecoveryReports, brake: Brake
 ) -> Transactor:
     """A transactor on Kafka, with snapshots in the data directory (or wherever `snapshots` says)."""
     return Transactor(
         shard,
         KafkaShardLog(spec.bootstrap, shard, spec.security),
         make_fold,
-        tools(spec, shard, progress),
-        limits(spec),
+        tools(spec, shard, progress, brake),
+        kernel_limits(spec),
     )
 
 
-def limits(spec: ProcessSpec) -> Limits:
-    """Bounds of a shard's loop, with what the options override."""
-    return Limits(**spec.options.get("limits", {}))
-
-
-def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports) -> Tools:
+def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports, brake: Brake | None = None) -> Tools:
     """What a driver works with beside its log."""
     data = spec.data
     blobs = FsspecBlobs(str(spec.options.get("snapshots", data.snapshots)))
@@ -110,6 +109,7 @@ def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports) -> Too
         versions=versions(),
         progress=progress,
         catching_up=progress.history,
+        brake=brake or Brake(),
     )
 
 
@@ -127,8 +127,11 @@ def _agent(spec: ProcessSpec) -> MakeDriver:
     demand_picklable(make_fold(), agent.__qualname__)
     topics = agent_inputs(app.name, agent)
 
+    brakes = Brakes(spec)
+
     def make(shard: int, progress: RecoveryReports) -> Driver:
-        return transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold, progress)
+        described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
+        return transactor(spec, described, make_fold, progress, brakes.proposer(described, progress))
 
     return make
 
@@ -149,9 +152,11 @@ def _gate(spec: ProcessSpec) -> MakeDriver:
     make_fold, code = gate_fold(spec.app.name, operator_key)
     inputs = gate_inputs(spec.app.name, spec.app.partitions)
     control = names.topic(spec.app.name, names.CONTROL)
+    brakes = Brakes(spec)
 
     def make(shard: int, progress: RecoveryReports) -> Driver:
-        return transactor(spec, shard_spec(spec, shard, inputs, code, control), make_fold, progress)
+        described = shard_spec(spec, shard, inputs, code, control)
+        return transactor(spec, described, make_fold, progress, brakes.gate(described, progress))
 
     return make
 
@@ -175,7 +180,7 @@ def _effects(spec: ProcessSpec) -> MakeDriver:
     def make(shard: int, progress: RecoveryReports) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         log = KafkaShardLog(spec.bootstrap, described, spec.security)
-        return Performer(described, log, work, tools(spec, described, progress), limits(spec), recalls=recalls)
+        return Performer(described, log, work, tools(spec, described, progress), kernel_limits(spec), recalls=recalls)
 
     return make
 
@@ -187,7 +192,8 @@ def _graph(spec: ProcessSpec) -> MakeDriver:
     app = spec.app.load()
     agent = next(g for g in app.graphs if names.agent_stage(g.name) == spec.stage)
     code = code_digest([agent.graph.__module__])
-    topics = agent.inputs(app.name)
+    topics, replies = agent.inputs(app.name), agent.replies(app.name)
+    brakes = Brakes(spec)
 
     def make(shard: int, progress: RecoveryReports) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
@@ -195,9 +201,9 @@ def _graph(spec: ProcessSpec) -> MakeDriver:
             described,
             KafkaShardLog(spec.bootstrap, described, spec.security),
             lambda: GraphWork(app.name, agent),
-            tools(spec, described, progress),
-            limits(spec),
-            replies=agent.replies(app.name),
+            tools(spec, described, progress, brakes.proposer(described, progress, replies)),
+            kernel_limits(spec),
+            replies=replies,
             recalls=agent.recalls(app.name),
         )
 

@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError, ShardParked
@@ -40,8 +40,8 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """What a shard is doing: `starting`, `running`, `parked` (with the reason), `fenced`, `stopped`. `share` is how much of
-    its recovery is done, 0 to 1, while it starts; while it runs, how much of the history that it catches up with.
+    """What a shard is doing: `starting`, `running` (with what it waits for), `parked` (with the reason), `fenced`, `stopped`.
+    `share` is how much of its recovery is done, 0 to 1, while it starts; while it runs, how much of the history that it catches up with.
     """
 
     stage: str
@@ -233,6 +233,7 @@ class Worker:
         progress = RecoveryReports(
             lambda how_far, share: self._tell_recovery(shard, how_far, share),
             tell_history=lambda how_far, share: self._tell(shard, "running", how_far, share),
+            waits=lambda why: self._note(shard, why),
         )
         thread = ShardThread(
             f"{self._stage}/{shard}",
@@ -247,6 +248,12 @@ class Worker:
         """At a start; a running shard that rebuilds its state after a failed commit goes on running."""
         if self.reports[shard].state == "starting":
             self._tell(shard, "starting", how_far, share)
+
+    def _note(self, shard: int, why: str) -> None:
+        """Say beside a running shard what it waits for; the next regular report tells it."""
+        with self._lock:
+            if self._reports[shard].state == "running":
+                self._reports[shard] = replace(self._reports[shard], reason=why)
 
     def _tell(self, shard: int, state: str, reason: str, share: float | None = None) -> None:
         _LOG.info("%s/%d: %s %s", self._stage, shard, state, reason)

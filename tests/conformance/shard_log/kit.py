@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rivergate.domain.record import Headers
 from rivergate.kernel.shard import ShardSpec
-from rivergate.ports import LogArchive, ShardLog, Tail
+from rivergate.ports import Lag, LogArchive, ShardLog, Tail
+from rivergate.testing.memory_lag import MemoryLag
 from rivergate.testing.memory_log import MemoryBroker
 from rivergate.testing.memory_shard_log import MemoryShardLog
 
@@ -23,6 +24,8 @@ class Logs:
     send: Callable[[str, int, bytes, Headers], None]
     arrived: Callable[[str], int]
     """How many records the log has of a topic's partition 0, committed or not."""
+    lag: Callable[[], Lag]
+    """Of the shard's group, on both partitions of its input."""
 
     @property
     def source(self) -> str:
@@ -43,6 +46,7 @@ def in_memory(spec: ShardSpec) -> Logs:
         broker.tail,
         lambda topic, partition, value, headers: (broker.append(topic, partition, value, headers=headers), None)[1],
         lambda topic: broker.watermarks((topic, 0))[1],
+        lambda: MemoryLag(broker, spec.group, [(f"{spec.app}-in", 0), (f"{spec.app}-in", 1)]),
     )
 
 
@@ -51,6 +55,7 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
     from confluent_kafka import Consumer, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 
+    from rivergate.adapters.kafka_lag import LagClient
     from rivergate.adapters.kafka_log import KafkaShardLog
     from rivergate.adapters.kafka_reader import KafkaReader
     from rivergate.adapters.kafka_tail import KafkaTail
@@ -85,6 +90,7 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
         lambda: keep(KafkaTail(bootstrap, f"{spec.app}.tail")),
         send,
         lambda topic: int(looking.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1]),
+        lambda: LagClient(bootstrap).lag(spec.group, [(f"{spec.app}-in", 0), (f"{spec.app}-in", 1)]),
     )
     for made in (*opened, looking):
         made.close()

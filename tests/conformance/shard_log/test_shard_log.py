@@ -10,7 +10,7 @@ from tests.conformance.shard_log.kit import Logs
 from rivergate.domain.errors import Fenced, RivergateError, UnknownTopic
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Record
-from rivergate.ports import ShardLog
+from rivergate.ports import Lag, ShardLog
 
 WAIT_S = 10.0
 
@@ -127,6 +127,69 @@ def test_poll_returns_what_is_there_and_no_more_than_asked_for(logs: Logs) -> No
         logs.send(logs.source, 0, b"%d" % n, [])
     assert len(log.poll(1, WAIT_S)) == 1
     assert len(take(log, 2)) == 2
+
+
+def test_what_was_left_out_is_read_later_from_where_one_stood(logs: Logs) -> None:
+    """A partition, or all of them: nothing of it comes meanwhile, what had been fetched already neither, and all later."""
+    zero, one = (logs.source, 0), (logs.source, 1)
+    for n in range(6):
+        logs.send(logs.source, 0, b"%d" % n, [])
+    log = opened(logs)
+    assert [r.value for r in take(log, 2)] == [b"0", b"1"]
+    log.seek({one: 0})
+    logs.send(logs.source, 1, b"other", [])
+    assert [r.value for r in take(log, 1)] == [b"other"]
+    assert list(log.poll(10, 0.3)) == []
+    log.seek({})
+    assert list(log.poll(10, 0.3)) == []
+    log.seek({zero: 2, one: 1})
+    assert [(r.partition, r.value) for r in take(log, 4)] == [(0, b"%d" % n) for n in range(2, 6)]
+
+
+def comes_to_be_behind(lag: Lag, *at: int) -> bool:
+    """Ask until a group is so far behind on each of its partitions."""
+    deadline = time.monotonic() + WAIT_S
+    found: dict[int, int] = {}
+    while [found.get(p) for p in range(len(at))] != list(at) and time.monotonic() < deadline:
+        lag.ask()
+        found |= {p: n for (_, p), n in (lag.answer() or {}).items()}
+    return [found.get(p) for p in range(len(at))] == list(at)
+
+
+def test_a_group_is_behind_by_what_it_has_not_committed(logs: Logs) -> None:
+    """Before it ever has, by what came since the first look."""
+    logs.send(logs.source, 0, b"before", [])
+    lag = logs.lag()
+    assert comes_to_be_behind(lag, 0, 0)
+    for n in range(3):
+        logs.send(logs.source, 0, b"%d" % n, [])
+    assert comes_to_be_behind(lag, 3, 0)
+    log = opened(logs)
+    write(log, logs, b"a")
+    log.send_offsets({(logs.source, 0): 1}, "")
+    log.commit()
+    logs.send(logs.source, 1, b"other", [])
+    assert comes_to_be_behind(lag, 3, 1)
+    assert comes_to_be_behind(logs.lag(), 3, 0)
+    write(log, logs, b"b")
+    log.send_offsets({(logs.source, 0): 4, (logs.source, 1): 1}, "")
+    log.commit()
+    assert comes_to_be_behind(lag, 0, 0)
+
+
+def test_a_question_is_asked_once_at_a_time_and_answered_once(logs: Logs) -> None:
+    """Whoever asks need not wait."""
+    lag = logs.lag()
+    assert comes_to_be_behind(lag, 0, 0)
+    assert lag.answer() is None
+    assert lag.ask()
+    assert not lag.ask()
+    deadline = time.monotonic() + WAIT_S
+    while (found := lag.answer()) is None:
+        assert time.monotonic() < deadline, "no answer came"
+    assert found == {(logs.source, 0): 0, (logs.source, 1): 0}
+    assert lag.answer() is None
+    assert lag.ask()
 
 
 def test_an_open_transaction_holds_readers_back(logs: Logs) -> None:

@@ -20,11 +20,12 @@ from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.clock import SECOND, Micros
 from rivergate.domain.event import Event, Proposal
 from rivergate.domain.journal import CommitRecord
+from rivergate.kernel.brake import Brake
 from rivergate.kernel.commit import Hook, no_hook
 from rivergate.kernel.performer import Performer
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools
+from rivergate.kernel.tools import Limits, Tools
 from rivergate.testing.memory_log import MemoryBroker
 from rivergate.testing.memory_shard_log import MemoryShardLog
 
@@ -108,7 +109,9 @@ class GraphWorld:
         raw = orjson.dumps({"proposal_id": pid, **value, **more})
         self.broker.append(f"plant.{topic}", 0, raw, headers=[("ce_type", ce_type)])
 
-    def performer(self, hook: Hook = no_hook, output_bytes: int = 900_000) -> Performer:
+    def performer(
+        self, hook: Hook = no_hook, output_bytes: int = 900_000, at_once: int = 256, brake: Brake | None = None
+    ) -> Performer:
         """A new owner of the shard, opened."""
         tools = Tools(
             snapshots=cast("SnapshotStore", None),
@@ -117,13 +120,14 @@ class GraphWorld:
             clock=lambda: NOW,
             versions={},
             hook=hook,
+            brake=brake or Brake(),
         )
         made = Performer(
             self.spec,
             MemoryShardLog(self.broker, self.spec),
             lambda: GraphWork(self.app, self.agent),
             tools,
-            Limits(batch=50, wait_s=0.0, output_bytes=output_bytes),
+            Limits(batch=50, wait_s=0.0, output_bytes=output_bytes, open=at_once),
             replies=self.agent.replies(self.app),
             recalls=self.agent.recalls(self.app),
         )

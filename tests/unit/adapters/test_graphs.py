@@ -8,12 +8,14 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Send
 from tests.unit.adapters.graph_world import Alarm, Counted, GraphWorld, Restart, build, owner, run_until
+from tests.unit.kernel.brake_world import Stopwatch
 
 from rivergate.adapters.graphs import GraphAgent
 from rivergate.domain.errors import ConfigError
 from rivergate.domain.ids import proposal_id
 from rivergate.domain.wire import ProposalRecord, read
-from rivergate.kernel import performer as performer_module
+from rivergate.kernel.brake import Awaited, Brake, TooFarBehind
+from rivergate.testing.memory_lag import MemoryLag
 from rivergate.testing.memory_log import Fate
 
 
@@ -134,13 +136,12 @@ def test_a_failed_commit_at_any_point_doubles_nothing(fate: Fate, nth: int) -> N
     assert len(set(places)) == len(places)
 
 
-def test_more_than_the_bound_may_wait_and_answers_still_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_the_bound_may_wait_and_answers_still_come_through() -> None:
     """Events beyond the bound stay on the log; outcomes are read all the same, else nothing would ever end."""
-    monkeypatch.setattr(performer_module, "MAX_OPEN", 3)
     world = GraphWorld()
     for n in range(8):
         world.alarm(f"press-{n}")
-    performer = world.performer()
+    performer = world.performer(at_once=3)
     answered: set[str] = set()
 
     def answer_all() -> bool:
@@ -330,3 +331,28 @@ def test_what_a_model_says_without_a_json_form_ends_the_case_and_no_more(monkeyp
     run_until(world.performer(), lambda: bool(world.broker.records("plant.dead_letters")))
     (letter,) = world.broker.records("plant.dead_letters")
     assert b"no JSON form" in (letter.header("rg_reason") or b"")
+
+
+def test_a_graph_reads_no_events_while_the_gate_is_behind_but_answers() -> None:
+    """What is open goes on to its end; then the gate has caught up, and the rest is read."""
+    world = GraphWorld()
+    for n in range(6):
+        world.alarm(f"press-{n}")
+    proposals = ("plant.proposals", 0)
+    lag = MemoryLag(world.broker, "plant.gate", [proposals])
+    events = frozenset([("alarms", 0)])
+    watch = Stopwatch()
+    hold = TooFarBehind("proposals", lag, [Awaited("gate/0", proposals, events)], 2, watch)
+    told: list[str] = []
+    performer = world.performer(at_once=2, brake=Brake("triage/0", [hold], told.append))
+    run_until(performer, lambda: len(world.values("proposals")) == 2)
+    for v in world.values("proposals"):
+        world.answer(v["proposal_id"])
+    run_until(performer, lambda: len(world.results()) == 2)
+    performer.step()
+    assert world.journal()[-1].positions[0] == ("alarms", 0, 2), "four events wait on the log"
+    assert told[-1].startswith("waits for gate/0 (")
+    world.broker.offsets["plant.gate", proposals] = (world.broker.watermarks(proposals)[1], "")
+    watch.s += 1
+    run_until(performer, lambda: len(world.values("proposals")) == 4)
+    assert "" in told, "it read on"

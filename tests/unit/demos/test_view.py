@@ -78,6 +78,21 @@ def test_a_scene_counts_what_came() -> None:
     assert [line.how for line in scene.latest] == ["approved", "denied", "review", "review", "allowed"]
 
 
+def test_what_shards_wait_for_is_shown_until_they_read_on() -> None:
+    """In the title, cut where it is too long, and in the line without a terminal."""
+    scene = busy()
+    status = {"stage": "gate", "shard": 0, "state": "running", "reason": "waits for people (8,000 reviews are open)"}
+    put(scene, "shuttle.shard_status", status, names.SHARD_STATUS_V1)
+    put(scene, "shuttle.shard_status", status | {"stage": "agent-watcher"}, names.SHARD_STATUS_V1)
+    assert line(scene, 101.0).endswith("; gate/0 waits for people (8,000 reviews are open)")
+    out = StringIO()
+    Console(file=out, width=80).print(screen(scene, 101.0, 1.0, {}, width=80, height=24))
+    assert "agent-watcher/0 waits for people (8,000" in out.getvalue().splitlines()[0]
+    for stage in ("gate", "agent-watcher"):
+        put(scene, "shuttle.shard_status", status | {"stage": stage, "reason": ""}, names.SHARD_STATUS_V1)
+    assert "waits" not in line(scene, 101.0)
+
+
 def test_rates_forget() -> None:
     """A rate is over the last whole seconds; the total stays."""
     rate = Rate()

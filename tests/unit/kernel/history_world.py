@@ -15,7 +15,8 @@ from rivergate.domain.clock import SECOND, Micros
 from rivergate.domain.event import Label, Proposal
 from rivergate.kernel.replay import ShardReplay, replay_shard
 from rivergate.kernel.shard import ShardSpec
-from rivergate.kernel.transactor import Limits, Transactor
+from rivergate.kernel.tools import Limits
+from rivergate.kernel.transactor import Transactor
 from rivergate.testing.memory_shard_log import MemoryShardLog
 
 MINUTE: Micros = 60 * SECOND

@@ -20,7 +20,7 @@ from rivergate.kernel.commit import Hook, no_hook
 from rivergate.kernel.performer import Performer
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools
+from rivergate.kernel.tools import Limits, Tools
 from rivergate.runtime.effects_work import EffectsWork
 from rivergate.testing.memory_log import MemoryBroker
 from rivergate.testing.memory_shard_log import MemoryShardLog
@@ -94,7 +94,7 @@ class World:
         self.broker.append("plant.actions", 0, orjson.dumps(value), key=key.encode(), headers=headers)
         return pid
 
-    def performer(self, *, hook: Hook = no_hook, limits: EffectLimits | None = None) -> Performer:
+    def performer(self, *, hook: Hook = no_hook, limits: EffectLimits | None = None, at_once: int = 256) -> Performer:
         """A new owner of the shard, opened."""
         tools = Tools(
             snapshots=cast("SnapshotStore", None),
@@ -114,7 +114,7 @@ class World:
             MemoryShardLog(self.broker, self.spec),
             work,
             tools,
-            Limits(batch=50, wait_s=0.0),
+            Limits(batch=50, wait_s=0.0, open=at_once),
             recalls=["plant.outcomes"],
         )
         made.open()

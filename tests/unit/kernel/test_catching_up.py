@@ -16,7 +16,8 @@ from rivergate.domain.journal import CommitRecord
 from rivergate.kernel.past import Past
 from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import replay_commits
-from rivergate.kernel.transactor import Limits, Transactor
+from rivergate.kernel.tools import Limits
+from rivergate.kernel.transactor import Transactor
 from rivergate.kernel.written import Written
 from rivergate.testing.memory_log import Fate
 

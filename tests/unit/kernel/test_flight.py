@@ -12,7 +12,8 @@ from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import Fenced, RivergateError, ShardParked
 from rivergate.domain.record import Record
 from rivergate.kernel.flight import Flight
-from rivergate.kernel.transactor import RUN, Limits, Transactor
+from rivergate.kernel.tools import Limits
+from rivergate.kernel.transactor import RUN, Transactor
 from rivergate.ports import Batch, Outputs
 from rivergate.testing.memory_log import Fate, MemoryReader
 

@@ -11,7 +11,8 @@ from rivergate.agents.fold import AgentFold
 from rivergate.audit.otlp import SpanEncoder
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.kernel import start
-from rivergate.kernel.transactor import Limits, Tools, Transactor
+from rivergate.kernel.tools import Limits, Tools
+from rivergate.kernel.transactor import Transactor
 from rivergate.testing.memory_shard_log import MemoryShardLog
 
 

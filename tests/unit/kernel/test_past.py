@@ -11,7 +11,7 @@ from rivergate.domain.errors import ReplayMismatch
 from rivergate.domain.record import Position
 from rivergate.kernel.past import NothingToReplay, Past, newest_entry
 from rivergate.kernel.replay import ReplayedPart, replay_commits
-from rivergate.kernel.transactor import Limits
+from rivergate.kernel.tools import Limits
 from rivergate.kernel.written import Written
 
 OFTEN = Limits(batch=1, wait_s=0.0, replay_s=0.0, snapshot_share=1e9)

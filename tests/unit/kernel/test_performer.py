@@ -13,7 +13,6 @@ from rivergate.domain.errors import Fenced, ShardParked
 from rivergate.domain.wire import IntentRecord, OutcomeRecord, read
 from rivergate.effects.attempts import EffectLimits
 from rivergate.effects.effector import Action, Delivery, Outcome
-from rivergate.kernel import performer as module
 from rivergate.kernel.performer import Performer
 from rivergate.testing.memory_log import Fate
 
@@ -105,17 +104,18 @@ def test_a_failed_commit_forgets_nothing_that_this_owner_knows(
 ) -> None:
     """After an abort or a commit without an answer nobody has to ask or to guess: the same process knows what it did.
 
-    The commit that takes stock after the first failure may fail too.
+    The commit that takes stock after the first failure may fail too. There are three actions a key, so that both failures
+    find a commit even where the outcomes of both keys come together.
     """
     world = World(Scripted(delivery))
-    pids = [world.act(f"k{n % 2}") for n in range(4)]
+    pids = [world.act(f"k{n % 2}") for n in range(6)]
     performer = world.performer()
     for _ in range(nth):
         performer.step()
     world.broker.fates += fates
     world.settle(performer)
     assert not world.broker.fates
-    assert statuses(pids, world) == [["done"]] * 4
+    assert statuses(pids, world) == [["done"]] * 6
     assert sorted(world.effector.world) == sorted(pids)
     assert world.effector.asked == []
 
@@ -261,16 +261,16 @@ def test_a_record_that_is_no_action_goes_to_the_dead_letters(raw: bytes) -> None
     assert world.finals() == [(pid, "done")]
 
 
-def test_a_slow_effector_slows_intake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more is open than the bound allows; what waits on the log is read once there is room."""
-    monkeypatch.setattr(module, "MAX_OPEN", 4)
+def test_a_slow_effector_slows_intake() -> None:
+    """No more is read than may be open; what waits on the log is read once there is room."""
     go = threading.Event()
     world = World(Scripted(script=lambda action: go.wait(10) and None))
     pids = [world.act(f"k{n}") for n in range(10)]
-    performer = world.performer()
+    performer = world.performer(at_once=4)
     for _ in range(5):
         performer.step()
     assert max(len(r.open) for r in world.journal()) == 4
+    assert world.broker.offsets["plant.effects", ("plant.actions", 0)][0] == 4, "the rest waits on the log"
     go.set()
     world.settle(performer)
     assert statuses(pids, world) == [["done"]] * 10

@@ -11,7 +11,8 @@ from tests.unit.kernel.transactor_world import World, run
 
 from rivergate.domain.errors import ShardParked
 from rivergate.domain.journal import Range
-from rivergate.kernel.transactor import Limits, Transactor
+from rivergate.kernel.tools import Limits
+from rivergate.kernel.transactor import Transactor
 from rivergate.testing.memory_log import Fate
 
 SOURCE = ("plant-in", 0)
@@ -84,6 +85,22 @@ def test_an_idle_shard_commits_what_it_passed_once_and_needs_no_drain() -> None:
     upstream(world, 4)
     run(world.transactor())
     assert [v["sum"] for v in world.written()] == [1, 3, 7]
+
+
+def test_a_partition_that_was_never_read_of_is_passed_too() -> None:
+    """Else whoever waits for the shard to come closer would wait for ever, if its first records were aborted."""
+    world = World()
+    now = [0.0]
+    upstream(world, 1, 2, commit=False)
+    transactor = run(idling(world, now))
+    assert pass_time(transactor, now, 80) == 1
+    assert world.journal()[-1].ranges == (Range(*SOURCE, 0, 3),)
+    assert world.broker.offsets["plant.agent-summing", SOURCE][0] == 3
+    assert pass_time(transactor, now, 600) == 0
+    upstream(world, 4)
+    run(world.transactor())
+    assert [v["sum"] for v in world.written()] == [4]
+    assert world.replay().difference == ""
 
 
 def test_markers_without_records_are_committed_no_more_than_once_a_minute() -> None:

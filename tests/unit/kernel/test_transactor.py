@@ -12,7 +12,7 @@ from rivergate.agents import Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import Fenced, ShardParked
 from rivergate.domain.record import Record
-from rivergate.kernel.transactor import Limits
+from rivergate.kernel.tools import Limits
 from rivergate.ports import Batch, Outputs
 from rivergate.testing.memory_log import Fate
 from rivergate.testing.memory_shard_log import MemoryShardLog

@@ -18,7 +18,8 @@ from rivergate.domain.signing import SigningKey
 from rivergate.kernel.replay import ShardReplay, replay_shard
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits, Tools, Transactor
+from rivergate.kernel.tools import Limits, Tools
+from rivergate.kernel.transactor import Transactor
 from rivergate.ports import Fold
 from rivergate.testing.memory_log import MemoryBroker
 from rivergate.testing.memory_shard_log import MemoryShardLog

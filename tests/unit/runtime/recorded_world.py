@@ -13,7 +13,7 @@ from rivergate.domain.signing import VerifyingKey
 from rivergate.kernel.past import Past
 from rivergate.kernel.replay import replay_commits
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.transactor import Limits
+from rivergate.kernel.tools import Limits
 from rivergate.runtime.app import App
 from rivergate.runtime.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from tests.unit.kernel.transactor_world import Summing, World, run
 
 from rivergate.domain.errors import BadInput
-from rivergate.runtime import asking_live
+from rivergate.runtime import asking_live, live_state
 from rivergate.runtime.app import App
 from rivergate.runtime.asking_live import NotLive, ask_live, door_of
 from rivergate.runtime.live_state import LiveState
@@ -115,6 +116,52 @@ def test_a_shard_that_runs_nowhere_is_said_with_the_remedy(data: DataDir, monkey
     with pytest.raises(NotLive, match="didn't answer"):
         ask_live(data, STAGE, 0)
     live.close()
+
+
+def visitor_at(data: DataDir) -> socket.socket:
+    """Somebody who has only connected."""
+    door = json.loads(door_of(data, STAGE, 0).read_text())
+    return socket.create_connection((door["host"], door["port"]), timeout=10)
+
+
+def hung_up(visitor: socket.socket) -> bool:
+    """Whether the worker ends the conversation before ten seconds are over."""
+    try:
+        while visitor.recv(1000):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("said", [b"", b"\0", b"\0\0\1\0half an answer to the challenge"])
+def test_a_visitor_who_falls_silent_is_seen_off(data: DataDir, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """At once, or in the middle of a word: no thread waits for it for ever."""
+    monkeypatch.setattr(live_state, "TALK_S", 0.1)
+    with running(World(), data), visitor_at(data) as silent:
+        silent.sendall(said)
+        assert hung_up(silent)
+        monkeypatch.setattr(live_state, "TALK_S", 10.0)
+        assert ask_live(data, STAGE, 0)["commits"] == 0
+
+
+def test_a_visitor_too_many_is_turned_away(data: DataDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those before it keep their places until they go, and then there is room again."""
+    monkeypatch.setattr(live_state, "VISITORS", 2)
+    with running(World(), data):
+        seated = [visitor_at(data) for _ in range(2)]
+        assert all(visitor.recv(1) for visitor in seated), "the challenge"
+        with visitor_at(data) as late:
+            assert hung_up(late)
+        with pytest.raises(NotLive):
+            ask_live(data, STAGE, 0)
+        for visitor in seated:
+            visitor.close()
+        for thread in [t for t in threading.enumerate() if t.name == "live-state-answer"]:
+            thread.join(10)
+        assert ask_live(data, STAGE, 0)["commits"] == 0
 
 
 def test_a_new_owners_door_is_left_alone(data: DataDir) -> None:

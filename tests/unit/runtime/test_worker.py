@@ -113,6 +113,7 @@ class Running:
                 progress.history(1, 2)
                 progress.history(2, 2)
 
+            self.progress = progress
             return Driver(rebuild if self.rebuilds else catch_up if self.catches_up else step, self.stop)
 
         worker = Worker("agent-x", "w", assignments, make, self.reports)
@@ -236,6 +237,26 @@ def test_a_shard_that_catches_up_runs_and_says_how_far_it_is(running: Running) -
     assert running.reports.wait_for(lambda reports: len(reports) >= 4)
     shares = [(r.state, r.share) for r in running.reports.all[:4]]
     assert shares == [("starting", None), ("running", None), ("running", 0.5), ("running", None)]
+
+
+def test_what_a_running_shard_waits_for_stands_in_its_next_report(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the log, where the brake says it once; and no longer than it waits."""
+    monkeypatch.setattr(module, "REPORT_S", 0.0)
+    told = threading.Event()
+
+    def wait_for_the_gate() -> None:
+        running.progress.waits("" if told.is_set() else "waits for gate/0 (7 proposals behind)")
+
+    running.start(Given({0: 0}), wait_for_the_gate)
+    assert running.reports.wait_for(lambda reports: any("7 proposals" in r.reason for r in reports))
+    told.set()
+    assert running.reports.wait_for(lambda reports: reports[-1].reason == "")
+    assert {r.reason for r in running.reports.all if r.state == "running"} == {
+        "",
+        "waits for gate/0 (7 proposals behind)",
+    }
 
 
 def test_a_recovering_shard_is_starting_until_it_runs(running: Running) -> None:

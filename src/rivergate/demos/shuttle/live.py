@@ -27,6 +27,7 @@ WATCHED = (
     names.OUTCOMES,
     names.LABELS,
     names.DEAD_LETTERS,
+    names.SHARD_STATUS,
 )
 
 

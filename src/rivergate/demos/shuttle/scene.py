@@ -66,7 +66,9 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Scene:
-    """One thread. `waiting` are open reviews; `lag` is how many readings no agent has committed yet."""
+    """One thread. `waiting` are open reviews; `lag` is how many readings no agent has committed yet; `held_up` says of
+    running shards what they wait for.
+    """
 
     app: str
     agent_stage: str
@@ -75,6 +77,7 @@ class Scene:
     settled: Counter[str] = field(default_factory=Counter)
     latest: deque[Line] = field(default_factory=lambda: deque(maxlen=LATEST))
     dead_letters: int = 0
+    held_up: dict[str, str] = field(default_factory=dict)
     _figures: dict[str, deque[tuple[float, ShardFigures]]] = field(default_factory=lambda: defaultdict(deque))
     _produced: dict[int, int] = field(default_factory=dict)
     _processed: dict[int, int] = field(default_factory=dict)
@@ -94,6 +97,8 @@ class Scene:
             self._keep_figures(ShardFigures.model_validate_json(record.value or b"{}"), at_s)
         elif topic == names.topic(self.app, names.DEAD_LETTERS):
             self.dead_letters += 1
+        elif topic == names.topic(self.app, names.SHARD_STATUS):
+            self._keep_status(record.json_object or {})
         else:
             self._decided(record.ce_type, orjson.loads(record.value or b"{}"), at_s)
 
@@ -115,6 +120,12 @@ class Scene:
         history.append((at_s, figures))
         while len(history) > 2 and history[1][0] < at_s - WINDOW_S:
             history.popleft()
+
+    def _keep_status(self, value: dict[str, Any]) -> None:
+        shard = f"{value.get('stage')}/{value.get('shard')}"
+        self.held_up.pop(shard, None)
+        if value.get("state") == "running" and value.get("reason"):
+            self.held_up[shard] = value["reason"]
 
     def _decided(self, ce_type: str, value: dict[str, Any], at_s: float) -> None:
         pid = str(value.get("proposal_id", ""))

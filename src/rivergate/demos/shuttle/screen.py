@@ -36,7 +36,10 @@ def screen(scene: Scene, at_s: float, up_s: float, addresses: Mapping[str, str],
     flow, learning = _flow(scene, at_s), _learning(scene, at_s)
     verdicts = _verdicts(scene, at_s)
     footer = _addresses(addresses)
-    title = Text.assemble(("rivergate ", "bold"), (f"{scene.app} ", "bold cyan"), (f"up {_span(up_s)}", "dim"))
+    up = (f"up {_span(up_s)}", "dim")
+    held_up = (_held_up(scene, "  "), "yellow")
+    title = Text.assemble(("rivergate ", "bold"), (f"{scene.app} ", "bold cyan"), up, held_up, no_wrap=True)
+    title.truncate(width, overflow="ellipsis")
     if width >= WIDE:
         rows = max(1, height - BLOCK - len(addresses) - 5)
         return Group(title, _row(width, flow, learning, verdicts), _row(width, _latest(scene, rows)), footer)
@@ -51,7 +54,13 @@ def line(scene: Scene, at_s: float) -> str:
         f"lag {scene.lag}), {scene.rates[PROPOSALS].total} proposals: {scene.rates[ALLOWED].total} allowed, "
         f"{scene.rates[MODIFIED].total} modified, {scene.rates[DENIED].total} denied, {len(scene.waiting)} wait; "
         f"balanced accuracy {_share(now.balanced)}, accuracy {_share(now.accuracy)}, baseline {_share(now.baseline)}"
+        f"{_held_up(scene, '; ')}"
     )
+
+
+def _held_up(scene: Scene, before: str) -> str:
+    """What running shards wait for, or nothing."""
+    return before + "; ".join(f"{shard} {why}" for shard, why in sorted(scene.held_up.items())) if scene.held_up else ""
 
 
 def _row(width: int, *panels: Panel) -> Columns:

@@ -1,0 +1,50 @@
+"""What a shard's driver is given beside its log: bounds, and what it works with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rivergate.audit.otlp import SpanEncoder
+from rivergate.kernel.brake import Brake
+from rivergate.kernel.commit import Hook, no_hook
+from rivergate.kernel.recovery import Progress, silent
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.ports import Clock, LogArchive
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a shard's loop. Times in seconds.
+
+    After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
+    A performer has at most `open` records open at a time.
+    """
+
+    batch: int = 1000
+    wait_s: float = 0.1
+    rebuilds_a_minute: int = 20
+    replay_s: float = 1.0
+    snapshot_share: float = 0.05
+    clock_ahead_s: float = 60.0
+    idle_positions_s: float = 60.0
+    output_bytes: int = 900_000
+    open: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a driver works with beside its log: all of it injected."""
+
+    snapshots: SnapshotStore
+    reader: Callable[[], LogArchive]
+    encoder: SpanEncoder
+    clock: Clock
+    versions: dict[str, str]
+    monotonic: Callable[[], float] = time.monotonic
+    hook: Hook = no_hook
+    progress: Progress = silent
+    catching_up: Progress = silent
+    """Called with (offsets of history read, offsets in all)."""
+    brake: Brake = field(default_factory=Brake)
