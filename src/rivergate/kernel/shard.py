@@ -18,7 +18,8 @@ class ShardSpec:
 
     `code` is the digest of the code that folds; `worker` names the incarnation that owns the shard;
     `accept_new_code` (who, why) lets other code than the journal's go on; `begin` (`beginning`, or RFC 3339) is where a
-    shard without a journal begins with history, muted.
+    shard without a journal begins with history, muted. `rekey` is the topic that says whether the app is being rekeyed
+    (`kernel.holding`), for stages that hold meanwhile.
     """
 
     app: str
@@ -30,6 +31,7 @@ class ShardSpec:
     broadcast: tuple[str, ...] = ()
     accept_new_code: dict[str, str] | None = None
     begin: str | None = None
+    rekey: str | None = None
 
     @property
     def name(self) -> str:

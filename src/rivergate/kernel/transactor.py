@@ -14,9 +14,10 @@ from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, Tr
 from rivergate.domain.journal import Began, CommitRecord, Range
 from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
-from rivergate.kernel.catching_up import Behind, begin, mark
+from rivergate.kernel.catching_up import Behind, mark
 from rivergate.kernel.commit import Hook, Prepared, commit, dead_letter, no_hook, prepare
 from rivergate.kernel.flight import Flight
+from rivergate.kernel.holding import first_commit, history
 from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
@@ -99,17 +100,17 @@ class Transactor:
         """Fence, journal's tail, state, check, consume: in this order. Raises `ShardParked`, `BrokerUnavailable`."""
         self._log.open()
         self._rebuild_state(new_owner=True)
-        if self.spec.begin is not None:
-            self._begin(self.spec.begin)
+        first = first_commit(self.spec, self.standing, self._tools.reader, self._tools.clock)
+        if first is not None:
+            self._commit_snapshot(*first)
         self._read_on()
 
     def step(self) -> bool:
         """Read and commit a batch (`RUN`, where full ones wait), fire what is due, or commit what was passed; False where
-        there was nothing to do. A shard that hasn't caught up reads history, and always finds something to do.
+        there was nothing to do. A shard that hasn't caught up reads history, and finds something to do unless it is held.
         """
         if self._behind is not None:
-            self._catch_up(self._behind)
-            return True
+            return self._catch_up(self._behind)
         passed = self._quiet.due(self.standing) if self._pace.allows() else []
         if passed:
             self._commit_passed(passed)
@@ -143,29 +144,21 @@ class Transactor:
 
     # --- history -------------------------------------------------------------------------------------------
 
-    def _begin(self, start: str) -> None:
-        """Commit where a shard without a journal begins."""
-        if self.standing.seq:
-            _LOG.info("%s has a journal: it goes on from commit %d", self.spec.name, self.standing.seq - 1)
-            return
-        reader = self._tools.reader()
-        try:
-            began, passed_over, clock = begin(self.spec, start, reader, self._tools.clock())
-        finally:
-            reader.close()
-        self._commit_snapshot(passed_over, clock, began)
-
-    def _catch_up(self, behind: Behind) -> None:
-        """Fold what comes next in history, muted; behind the last of it, live."""
+    def _catch_up(self, behind: Behind) -> bool:
+        """Fold what comes next in history, muted; behind the last of it, live. False where it has to be waited for."""
         records = behind.poll(self._limits.batch)
         if records:
             self._handle(records, behind.clock(records, self.standing.clock))
+        elif (ending := behind.ending(self.standing)) is not None:
+            self._commit_passed(*ending)
         else:
-            self._commit_passed(behind.rest(self.standing), behind.at)
+            self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
+            return False
         self._tools.catching_up(*behind.progress(self.standing))
-        if self.standing.began is None:
+        if self.standing.began != behind.began:
             _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
             self._read_on()
+        return True
 
     # --- one batch -----------------------------------------------------------------------------------------
 
@@ -293,9 +286,9 @@ class Transactor:
 
     # --- commits without records ---------------------------------------------------------------------------
 
-    def _commit_passed(self, passed: Sequence[Range], clock: Micros | None = None) -> None:
+    def _commit_passed(self, passed: Sequence[Range], clock: Micros | None = None, began: Began | None = None) -> None:
         try:
-            self._commit_snapshot(passed, clock)
+            self._commit_snapshot(passed, clock, began)
         except (TransactionAborted, CommitUnknown) as e:
             self._begin_again(e)
 
@@ -370,7 +363,7 @@ class Transactor:
         positions = check_positions(self._log, self.spec, self.standing)
         if self._behind is not None:
             self._behind.close()
-        self._behind = Behind(self._tools.reader(), self.standing) if self.standing.began is not None else None
+        self._behind = history(self.spec, self.standing, self._tools.reader, self._tools.clock)
         if self._behind is None:
             self._log.seek(positions)
 
