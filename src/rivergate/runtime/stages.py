@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pickle import PicklingError
 
 from rivergate.adapters.blob_store import FsspecBlobs
@@ -127,7 +128,8 @@ def _agent(spec: ProcessSpec) -> MakeDriver:
     topics = agent_inputs(app.name, agent)
 
     def make(shard: int, progress: RecoveryReports) -> Driver:
-        return transactor(spec, shard_spec(spec, shard, shard_inputs(topics, shard), code), make_fold, progress)
+        described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
+        return transactor(spec, replace(described, rekey=names.topic(app.name, names.REKEY)), make_fold, progress)
 
     return make
 
