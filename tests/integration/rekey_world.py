@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rivergate.adapters.kafka_reader import KafkaReader
 from rivergate.adapters.kafka_status import read_statuses
 from rivergate.domain import names
 from rivergate.domain.cloudevents import event_headers
+from rivergate.domain.errors import UnknownTopic
 from rivergate.domain.journal import CommitRecord
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import Record
@@ -39,10 +41,10 @@ CLI = "import sys; sys.argv[0] = 'rivergate'; from rivergate.cli.main import run
 class Feed:
     """Numbers of each line in order, by key, some with an id of their own; and what is known of each a little later."""
 
-    def __init__(self, bootstrap: str, app: str) -> None:
+    def __init__(self, bootstrap: str, app: str, after: Feed | None = None) -> None:
         self.app = app
         self.sent: list[tuple[str, int]] = []
-        self._next = dict.fromkeys((f"line-{i}" for i in range(LINES)), 0)
+        self._next = dict(after._next) if after else dict.fromkeys((f"line-{i}" for i in range(LINES)), 0)
         self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 1})
 
     def send(self, count: int) -> None:
@@ -59,7 +61,8 @@ class Feed:
             at = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
             event_id = f"/machines#{line}-{n}" if headers else "/".join(map(str, at.values()))
             value = orjson.dumps({"event_id": event_id, "event": at, "value": True, "source": "topic"})
-            self._producer.produce(f"{self.app}.labels", value, partition=message.partition() or 0)
+            told = event_headers("/truth", names.LABEL_V1, f"{line}-{n}", time.time_ns() // 1000)
+            self._producer.produce(f"{self.app}.labels", value, partition=message.partition() or 0, headers=dict(told))
 
         headers = event_headers("/machines", "number", f"{line}-{n}", time.time_ns() // 1000) if n % 2 else []
         value = orjson.dumps({"line": line, "n": n})
@@ -123,8 +126,11 @@ class Move:
             reader.close()
 
     def copied(self) -> int:
-        """How many records the newest note counts."""
-        notes = self.records(f"{self.new}.rekey")
+        """How many records the newest note counts; -1 while there is none."""
+        try:
+            notes = self.records(f"{self.new}.rekey")
+        except UnknownTopic:
+            return -1
         return (notes[-1].json_object or {})["records"] if notes else -1
 
     def journal(self, name: str, stage: str) -> list[CommitRecord]:
@@ -169,13 +175,23 @@ def until(holds: Callable[[], bool], *sessions: Session, timeout_s: float = 60.0
         assert time.monotonic() < deadline
 
 
-def feeding(feed: Feed, stop: threading.Event) -> threading.Thread:
-    """Send a few of each line again and again, until it is stopped."""
+@contextmanager
+def feeding(feed: Feed) -> Iterator[Callable[[], None]]:
+    """Send a few of each line again and again, until the end, or until what is given is called."""
+    stop = threading.Event()
 
     def run() -> None:
-        while not stop.wait(0.1):
+        while not stop.wait(0.25):
             feed.send(1)
 
     thread = threading.Thread(target=run)
+
+    def pause() -> None:
+        stop.set()
+        thread.join(20)
+
     thread.start()
-    return thread
+    try:
+        yield pause
+    finally:
+        pause()
