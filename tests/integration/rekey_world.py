@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -16,9 +15,11 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 from tests.integration.rekey_app.app import app
+from typer.testing import CliRunner
 
 from rivergate.adapters.kafka_reader import KafkaReader
 from rivergate.adapters.kafka_status import read_statuses
+from rivergate.cli.main import app as cli
 from rivergate.domain import names
 from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import UnknownTopic
@@ -30,12 +31,11 @@ from rivergate.runtime.paths import DataDir
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = "tests.integration.rekey_app.app:app"
 OLD, NEW = 2, 4
 LINES = 12
 STAGES = ["agent-counter", "agent-listener"]
-CLI = "import sys; sys.argv[0] = 'rivergate'; from rivergate.cli.main import run; run()"
+RUN = "import sys; sys.argv[0] = 'rivergate'; from rivergate.cli.main import run; run()"
 
 
 class Feed:
@@ -89,27 +89,26 @@ class Move:
         ref = AppRef(REFERENCE, name, partitions)
         return running(RunOptions(ref, self.folder / name, bootstrap=self.bootstrap, host="local", spares=0))
 
-    def words(self, *more: str) -> list[str]:
+    @property
+    def words(self) -> list[str]:
         """The command."""
         given = ["--of", self.old, "--app", self.new, "--partitions", str(NEW), "--bootstrap", self.bootstrap]
-        return [sys.executable, "-c", CLI, "rekey", REFERENCE, *given, *more]
+        return ["rekey", REFERENCE, *given]
 
     def copy(self) -> subprocess.Popen[bytes]:
         """Start the copy, as a process of its own."""
         log = (self.folder / f"copy-{len(self._copies)}.log").open("wb")
-        started = subprocess.Popen(self.words(), stdout=log, stderr=log, env=self._env)
+        started = subprocess.Popen([sys.executable, "-c", RUN, *self.words], stdout=log, stderr=log)
         self._copies.append(started)
         return started
 
-    def ask(self, *more: str) -> subprocess.CompletedProcess[str]:
-        """What the command says."""
-        return subprocess.run(
-            self.words(*more), capture_output=True, text=True, env=self._env, check=False, timeout=120
-        )
-
-    @property
-    def _env(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "COLUMNS": "200"}
+    def ask(self, *more: str) -> dict[str, Any]:
+        """What the command says in JSON. Raises what it ends with."""
+        result = CliRunner().invoke(cli, [*self.words, *more, "--json"])
+        if result.exception is not None:
+            raise result.exception
+        said: dict[str, Any] = orjson.loads(result.stdout)
+        return said
 
     def close(self) -> None:
         """End copies that are left."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -78,9 +77,15 @@ class KafkaCopier:
             self._producer.produce(self._notes, value, key, 0, headers=given)
             self._producer.commit_transaction(COMMIT_S)
         except KafkaException as e:
-            with contextlib.suppress(KafkaException):  # if it can't be aborted, the next fence does it
-                self._producer.abort_transaction(COMMIT_S)
-            raise _failed(e, copies) from e
+            raise _failed(self._aborted(e), copies) from e
+
+    def _aborted(self, e: KafkaException) -> KafkaException:
+        """Abort; if that can't be done, the next fence does it. Of a fatal error it is this that tells the reason."""
+        try:
+            self._producer.abort_transaction(COMMIT_S)
+        except KafkaException as aborting:
+            return aborting if error_of(e).code() == KafkaError._FATAL else e
+        return e
 
     def _produce(self, c: Copy, delivered: Callable[[KafkaError | None, Message], None]) -> None:
         where: dict[str, Any] = {} if c.partition == BY_KEY else {"partition": c.partition}

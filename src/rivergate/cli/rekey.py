@@ -18,7 +18,7 @@ from rivergate.cli.patience import patient_progress
 from rivergate.cli.rekey_screen import copying_screen, print_released, print_status, status_of
 from rivergate.cli.run import AppName, Partitions, Reference, app_ref
 from rivergate.domain.errors import BadInput
-from rivergate.runtime.rekey.copying import Copying, counted, prepare, reading
+from rivergate.runtime.rekey.copying import Copying, make_topics, reading
 from rivergate.runtime.rekey.facts import Look, now
 from rivergate.runtime.rekey.notes import first_note, noted
 from rivergate.runtime.rekey.plan import Plan, plan_of
@@ -63,7 +63,8 @@ def rekey(
     elif release_it:
         _release(plan, where, quiet, as_json=as_json)
     else:
-        _copy(prepare(made, plan, where), where)
+        make_topics(made, where)
+        _copy(plan, where)
 
 
 def _copy(plan: Plan, bootstrap: str) -> None:
@@ -80,7 +81,6 @@ def _copy(plan: Plan, bootstrap: str) -> None:
 
 
 def _status(plan: Plan, bootstrap: str, *, as_json: bool) -> None:
-    plan = counted(plan, bootstrap)
     with patient_progress(Console(stderr=True)) as tell, reading(bootstrap, plan) as reader:
         tell("looking at both apps", None)
         newest = noted(plan, reader)

@@ -85,10 +85,10 @@ class Copied:
 
     def look(self) -> bool:
         """Whether there is a newer record than at the last look."""
+        partition = self.topic, 0
         try:
-            [partition] = self.archive.partitions(self.topic)
             low, high = self.archive.watermarks(partition)
-        except UnknownTopic:  # made by an older version, or not yet
+        except UnknownTopic:  # nobody has made it
             return False
         if high == self._seen:
             return False

@@ -6,13 +6,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.adapters.kafka_copy import Copy, KafkaCopier
 from rivergate.adapters.kafka_reader import KafkaReader
-from rivergate.domain.errors import RivergateError
+from rivergate.domain.errors import Fenced, RivergateError
 from rivergate.domain.record import Position, Record
 from rivergate.domain.wire import RekeyedRecord
 from rivergate.kernel.catching_up import by_time
@@ -39,25 +38,14 @@ Told = Callable[[RekeyedRecord], None]
 """Told what was noted last."""
 
 
-def prepare(app: App, plan: Plan, bootstrap: str) -> Plan:
-    """Make the topics of the app that is copied into, and count the partitions of those that are copied.
-
-    Raises `ConfigError`, `UnknownTopic`.
-    """
+def make_topics(app: App, bootstrap: str) -> None:
+    """Make the topics of the app that is copied into. Raises `ConfigError`."""
     admin = KafkaAdmin(bootstrap)
     try:
-        apply_topics(
-            admin, Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
-        ).demand()
+        specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
+        apply_topics(admin, specs).demand()
     finally:
         admin.close()
-    return counted(plan, bootstrap)
-
-
-def counted(plan: Plan, bootstrap: str) -> Plan:
-    """The plan with the partitions of the topics that are copied. Raises `UnknownTopic`."""
-    with reading(bootstrap, plan) as reader:
-        return replace(plan, counts={t: len(reader.partitions(t)) for t in plan.topics})
 
 
 @contextmanager
@@ -82,11 +70,16 @@ class Copying:
 
     def run(self, stop: threading.Event) -> RekeyedRecord | None:
         """Copy until `stop`, or until it was released: what was noted then. Raises `Fenced` where another copy, or a
-        release, has taken over, and `ConfigError` where the new app doesn't hold.
+        release that has just begun, has taken over, and `ConfigError` where the new app doesn't hold.
         """
         while not stop.is_set():
             try:
                 newest = self._session(stop)
+            except Fenced:
+                found = self._noted()
+                if found is None or found.released is None:
+                    raise
+                return found
             except RivergateError as e:
                 if not e.retryable:
                     raise
@@ -96,6 +89,10 @@ class Copying:
             if newest.released is not None:
                 return newest
         return None
+
+    def _noted(self) -> RekeyedRecord | None:
+        with reading(self._bootstrap, self._plan) as reader:
+            return noted(self._plan, reader)
 
     def _session(self, stop: threading.Event) -> RekeyedRecord:
         plan, bootstrap = self._plan, self._bootstrap
@@ -169,12 +166,19 @@ class Keys:
                 del self._kept[next(iter(self._kept))]
 
     def of(self, position: Position) -> bytes | None:
-        """The key; None where the event has none, or retention has removed it."""
-        if position in self._kept or position.topic not in self._plan.topics:
-            return self._kept.get(position)
+        """The key, None where the event has none. Raises `KeyError` where retention has removed it."""
+        if position in self._kept:
+            return self._kept[position]
         topic, partition, offset = position
+        if topic not in self._plan.topics:
+            raise KeyError(position)
         try:
-            return next((r.key for r in self._reader.read(topic, partition, offset, offset + 1)), None)
+            found = [r.key for r in self._reader.read(topic, partition, offset, offset + 1)]
         except RivergateError as e:
-            _LOG.info("the event %s of a label can't be read: %s", position, e.what)
-            return None
+            if e.retryable:
+                raise
+            found = []
+        if not found:
+            _LOG.info("the event %s of a label isn't there any more", position)
+            raise KeyError(position)
+        return found[0]

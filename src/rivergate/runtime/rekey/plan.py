@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 
 from rivergate.agents.fold import agent_inputs
 from rivergate.domain import names
@@ -13,13 +14,13 @@ from rivergate.domain.record import BY_KEY, Headers, Position, Record
 from rivergate.runtime.app import App
 
 KeyOf = Callable[[Position], bytes | None]
-"""The key of a record of the log; None where it has none, or isn't there any more."""
+"""The key of a record of the log, None where it has none. Raises `KeyError` where the record isn't there any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """App `of` is copied into app `to`. `topics` maps what is copied to where; `counts` are the partitions of the former,
-    `partitions` those of the latter. `stages` are the agents of `to`, with the topics of `of` that each would read.
+    """App `of` is copied into app `to`. `topics` maps what is copied to where, `partitions` is the count there. `stages` are
+    the agents of `to`, with the topics of `of` that each would read.
     """
 
     of: str
@@ -27,7 +28,6 @@ class Plan:
     topics: Mapping[str, str]
     partitions: int
     stages: Mapping[str, tuple[str, ...]]
-    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rekey(self) -> str:
@@ -44,11 +44,11 @@ class Plan:
 
         What has no key has no order but that of its partition, which stays together.
         """
-        key = record.key
-        if record.topic == self.labels and not self._chose(record):
-            event = _event_of(record)
-            key = key if event is None else key_of(event)
-        return BY_KEY if key is not None and key is record.key else self._of(key, record.partition)
+        event = _event_of(record) if record.topic == self.labels else None
+        if event is not None:
+            with suppress(KeyError):
+                return self._of(key_of(event), event.partition)
+        return self._of(None, record.partition) if record.key is None else BY_KEY
 
     def headers(self, record: Record) -> Headers:
         """The record's own, and where it stood, which is the event id where it has no other. The commit that wrote it is
@@ -61,10 +61,6 @@ class Plan:
             old, new = names.source(self.of, ""), names.source(self.to, "")
             kept.append((names.RG_FOR, source.replace(old.encode(), new.encode(), 1)))
         return kept
-
-    def _chose(self, record: Record) -> bool:
-        """Whether the key is what chose its partition."""
-        return record.key is not None and partition_of(record.key, self.counts[record.topic]) == record.partition
 
     def _of(self, key: bytes | None, partition: int) -> int:
         return partition % self.partitions if key is None else partition_of(key, self.partitions)
