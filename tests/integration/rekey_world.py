@@ -159,6 +159,12 @@ class Move:
             for shard in range(OLD):
                 commands.park(data, stage, shard, "parked for the move")
 
+    def resume_old(self) -> None:
+        """All of them again."""
+        for stage in STAGES:
+            for shard in range(OLD):
+                commands.unpark(DataDir(self.folder / self.old), stage, shard)
+
     def old_is_parked(self) -> bool:
         """Whether they have drained."""
         found = read_statuses(self.bootstrap, self.old)

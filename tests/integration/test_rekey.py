@@ -57,6 +57,13 @@ def test_an_app_moves_to_more_partitions_under_load(move: Move) -> None:
                 until(lambda: move.has_read_all(move.old), old, new)
                 move.park_old()
                 until(move.old_is_parked, old, new)
+                feed.send(1)
+                with pytest.raises(NotReleased, match=r"haven't read .*-numbers \(agent-counter\)"):
+                    move.ask("--release", "--quiet", "0.5")
+                move.resume_old()
+                until(lambda: move.has_read_all(move.old), old, new)
+                move.park_old()
+                until(move.old_is_parked, old, new)
                 until(lambda: not move.ask("--status")["missing"], old, new)
                 assert move.ask("--release", "--quiet", "0.5")["pause_s"] > 0
                 assert move.ask("--release")["pause_s"] is None

@@ -126,10 +126,11 @@ class Behind:
         at = standing.positions
         return [r._replace(start=at[r.topic, r.partition]) for r in self._past if at[r.topic, r.partition] < r.end]
 
-    def progress(self, standing: Standing) -> tuple[int, int]:
-        """Offsets read, and offsets in all."""
+    def progress(self, standing: Standing) -> tuple[int, int, bool]:
+        """Offsets read, and offsets in all, as far as they are known; whether it is held."""
         total = sum(r.end - r.start for r in self._past)
-        return total - sum(r.end - r.start for r in self.rest(standing)), total
+        held = standing.began is not None and standing.began.held
+        return total - sum(r.end - r.start for r in self.rest(standing)), total, held
 
     def close(self) -> None:
         """Give up the reader."""

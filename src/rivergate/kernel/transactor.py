@@ -62,8 +62,8 @@ class Tools:
     monotonic: Callable[[], float] = time.monotonic
     hook: Hook = no_hook
     progress: Progress = silent
-    catching_up: Progress = silent
-    """Called with (offsets of history read, offsets in all)."""
+    catching_up: Callable[[int, int, bool], None] = lambda *_: None
+    """Called with (offsets of history read, offsets in all, whether the shard is held)."""
 
 
 class Transactor:
@@ -147,18 +147,18 @@ class Transactor:
     def _catch_up(self, behind: Behind) -> bool:
         """Fold what comes next in history, muted; behind the last of it, live. False where it has to be waited for."""
         records = behind.poll(self._limits.batch)
+        ending = None if records else behind.ending(self.standing)
         if records:
             self._handle(records, behind.clock(records, self.standing.clock))
-        elif (ending := behind.ending(self.standing)) is not None:
+        elif ending is not None:
             self._commit_passed(*ending)
         else:
             self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
-            return False
         self._tools.catching_up(*behind.progress(self.standing))
         if self.standing.began != behind.began:
             _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
             self._read_on()
-        return True
+        return bool(records) or ending is not None
 
     # --- one batch -----------------------------------------------------------------------------------------
 

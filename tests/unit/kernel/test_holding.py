@@ -35,12 +35,15 @@ class RekeyedWorld(HistoryWorld):
         headers = [("ce_type", names.REKEYED_V1.encode())]
         self.broker.append(REKEY, 0, orjson.dumps(value), key=b"old", headers=headers)
 
-    def holder(self, begin: str | None = None, batch: int = 20) -> Transactor:
-        """An owner of the shard, not opened yet; nothing but the log tells it to hold."""
+    def holder(
+        self, begin: str | None = None, batch: int = 20, told: list[tuple[int, int, bool]] | None = None
+    ) -> Transactor:
+        """An owner of the shard, not opened yet; nothing but the log tells it to hold. `told` takes its progress."""
         made = self.transactor(Latecomer, limits=Limits(batch=batch, wait_s=0.0))
         spec = replace(made.spec, begin=begin, rekey=REKEY)
         fold = lambda: AgentFold(self.app, Latecomer)  # noqa: E731 - a factory
-        return Transactor(spec, MemoryShardLog(self.broker, spec), fold, made._tools, made._limits)
+        tools = made._tools if told is None else replace(made._tools, catching_up=lambda *how_far: told.append(how_far))
+        return Transactor(spec, MemoryShardLog(self.broker, spec), fold, tools, made._limits)
 
     def said(self) -> list[int]:
         """Events that something was proposed of."""
@@ -213,3 +216,15 @@ def test_what_somebody_else_writes_there_is_passed_over(world: RekeyedWorld) -> 
     assert holder.standing.began is not None
     assert parse_rfc3339(holder.standing.began.at) == world.now
     assert learnt(holder) == truth(0, EVENTS - LATE)
+
+
+def test_progress_counts_what_was_copied(world: RekeyedWorld) -> None:
+    """It has no end while it is held; the release is told as the end."""
+    told: list[tuple[int, int, bool]] = []
+    holder = run(world.holder(told=told))
+    total = 2 * EVENTS - LATE
+    assert told[-1] == (total, total, True)
+    world.live(1)
+    world.note(released=rfc3339(world.now))
+    run_on(holder)
+    assert told[-1] == (total + 2, total + 2, False)
