@@ -77,7 +77,9 @@ def _copy(plan: Plan, bootstrap: str) -> None:
     if end is None:
         console.print("stopped; the same command goes on from here", style="dim")
     else:
-        console.print(f"{plan.to} was released; nothing more is copied")
+        console.print(
+            f"{plan.to} was released; {end.records:,} records are copied, and no more will be", highlight=False
+        )
 
 
 def _status(plan: Plan, bootstrap: str, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -18,6 +19,7 @@ from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Position, Record
 from rivergate.runtime.app import App
 from rivergate.runtime.rekey.costs import costs
+from rivergate.runtime.rekey.facts import Facts
 from rivergate.runtime.rekey.newcomer import demand_holding, demand_untouched
 from rivergate.runtime.rekey.notes import beyond, first_note, left, noted
 from rivergate.runtime.rekey.plan import Plan, plan_of
@@ -207,6 +209,37 @@ def test_a_shard_that_began_otherwise_is_found(plan: Plan, broker: MemoryBroker,
     with pytest.raises(ConfigError, match="agent-counter/3"):
         demand_holding(plan, reader, note)
     demand_holding(plan, reader, note.model_copy(update={"released": rfc3339(0)}))
+
+
+NOTHING_MISSING = Facts(
+    unread={},
+    running=(),
+    uncopied={},
+    unlearnt={},
+    absent=(),
+    in_flight={"open reviews": 3},
+    ends={},
+    fired=0,
+    last_event=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({}, []),
+        ({"unread": {"old-numbers (agent-counter)": 1200}}, ["1,200 of old-numbers (agent-counter)"]),
+        ({"running": ("agent-counter/0", "agent-counter/1")}, ["agent-counter/0, agent-counter/1 aren't parked"]),
+        ({"uncopied": {"old.labels": 2}}, ["not copied yet: 2 of old.labels"]),
+        ({"absent": ("agent-listener/4",)}, ["agent-listener/4 haven't begun"]),
+        ({"unlearnt": {"new-seen (agent-listener/4)": 7}, "uncopied": {"t": 1}}, ["1 of t", "7 of new-seen"]),
+    ],
+)
+def test_what_stands_in_the_way_of_a_release_is_named_with_numbers(found: dict[str, Any], said: list[str]) -> None:
+    """Each with its remedy; what the old app settles by itself doesn't."""
+    missing = replace(NOTHING_MISSING, **found).missing
+    assert len(missing) == len(said)
+    assert all(part in what and remedy for part, (what, remedy) in zip(said, missing, strict=True))
 
 
 def begun(stage: str, shard: int, end: int | None = OPEN_END) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
-from rivergate.adapters.kafka_assignments import FollowedAssignments
 from rivergate.adapters.kafka_offsets import committed_offsets
 from rivergate.adapters.kafka_status import read_statuses
 from rivergate.domain import names
@@ -92,12 +91,16 @@ class Look:
             unlearnt={k: n for stage in self._plan.stages for k, n in self._unlearnt(stage, newest)},
             absent=tuple(shard for shard, holds in began.items() if holds is None),
             in_flight={k: n for k, n in self._in_flight() if n},
-            ends={tp: self._reader.watermarks(tp)[1] for tp in old},
+            ends=self.ends(),
             fired=max(
                 (self._clock(stage, shard) for stage, shards in stages.items() for shard in range(shards)), default=0
             ),
             last_event=self._last_event(),
         )
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """Where what is copied ends now."""
+        return {tp: self._reader.watermarks(tp)[1] for t in self._plan.topics for tp in self._reader.partitions(t)}
 
     def between(self, tp: TopicPartition, at: int, end: int | None = None) -> int:
         """Records from an offset on, up to another or to the end."""
@@ -140,19 +143,15 @@ class Look:
 
     def _running(self, stages: Mapping[str, int]) -> tuple[str, ...]:
         """Shards that no operator has parked, or that haven't drained yet."""
-        assignments = FollowedAssignments(self._bootstrap, self._plan.of)
-        try:
-            assignments.owners()
-            status = read_statuses(self._bootstrap, self._plan.of)
-            parked = {
-                (stage, shard)
-                for stage in stages
-                for shard in assignments.parked(stage)
-                if (found := status.get((stage, shard))) is not None and found.state == "parked"
-            }
-        finally:
-            assignments.close()
-        return tuple(f"{s}/{n}" for s, shards in stages.items() for n in range(shards) if (s, n) not in parked)
+        parked: dict[str, dict[str, str]] = {}
+        for r in self._reader.scan(names.topic(self._plan.of, names.ASSIGNMENTS), 0):
+            value = r.json_object or {}
+            if r.ce_type == names.ASSIGNMENT_V1 and "stage" in value:
+                parked[value["stage"]] = value.get("parked", {})
+        status = read_statuses(self._bootstrap, self._plan.of)
+        drained = {shard for shard, found in status.items() if found.state == "parked"}
+        every = [(stage, n) for stage, shards in stages.items() for n in range(shards)]
+        return tuple(f"{s}/{n}" for s, n in every if str(n) not in parked.get(s, {}) or (s, n) not in drained)
 
     def _clock(self, stage: str, shard: int) -> Micros:
         newest = newest_entry(ShardSpec(self._plan.of, stage, shard, (), "", ""), self._reader)

@@ -20,7 +20,7 @@ QUIET_S = 5.0
 """So long nothing may come on the old topics."""
 
 
-PAUSE = "pause the producers, and see that the copy still runs"
+PAUSE = "pause the producers, resume the old agents until they have read these, and see that the copy still runs"
 
 
 class NotReleased(RivergateError):
@@ -51,17 +51,15 @@ def release(
         if newest.released is not None:
             return Released(newest)
         demand_holding(plan, reader, newest)
-        before = look.facts(newest)
-        _demand(before, before)
+        facts = look.facts(newest)
+        _demand(facts)
         wait(quiet_s)
-        _demand(look.facts(_demand_noted(plan, noted(plan, reader))), before)
+        _demand_quiet(facts, look)
         with KafkaCopier(bootstrap, plan.to, plan.rekey) as copier:  # from here on nobody copies
-            newest = _demand_noted(plan, noted(plan, reader))
-            after = look.facts(newest)
-            _demand(after, before)
-            note = newest.model_copy(update={"released": rfc3339(after.fired)})
+            _demand_quiet(facts, look)  # so all that was found still holds
+            note = newest.model_copy(update={"released": rfc3339(facts.fired)})
             now = clock()
-            return Released(write_note(copier, plan, note, by, lambda: now), after, now - after.last_event)
+            return Released(write_note(copier, plan, note, by, lambda: now), facts, now - facts.last_event)
 
 
 def _demand_noted(plan: Plan, newest: RekeyedRecord | None) -> RekeyedRecord:
@@ -72,13 +70,16 @@ def _demand_noted(plan: Plan, newest: RekeyedRecord | None) -> RekeyedRecord:
     return newest
 
 
-def _demand(facts: Facts, before: Facts) -> None:
-    """Raises `NotReleased` with all that is missing, such as that nothing came since `before`."""
-    missing = facts.missing
-    if came := sum(end - before.ends.get(tp, 0) for tp, end in facts.ends.items()):
-        missing.insert(0, (f"{came:,} records came on what is copied, while this looked", PAUSE))
-    if missing:
+def _demand(facts: Facts) -> None:
+    """Raises `NotReleased` with all that is missing."""
+    if missing := facts.missing:
         raise NotReleased(
             "not yet; nothing was released:\n" + "\n".join(f"- {what}" for what, _ in missing),
             remedy="\n→ ".join(dict.fromkeys(remedy for _, remedy in missing)),
         )
+
+
+def _demand_quiet(facts: Facts, look: Look) -> None:
+    """Raises `NotReleased` where something came since the facts were found."""
+    if came := sum(look.ends().values()) - sum(facts.ends.values()):
+        raise NotReleased(f"{came:,} records came on what is copied meanwhile; nothing was released", remedy=PAUSE)
