@@ -28,7 +28,7 @@ _LOG = logging.getLogger("rivergate.runtime")
 
 AT_ONCE = 2_000
 """Records of one transaction."""
-BETWEEN_S = 0.2
+BETWEEN_S = 0.5
 """Between two looks at a log of which everything is copied."""
 AGAIN_S = 1.0
 REMEMBERED = 200_000
