@@ -18,6 +18,7 @@ from rivergate.cli.doctor import doctor
 from rivergate.cli.explain import explain
 from rivergate.cli.models import models
 from rivergate.cli.produce import produce
+from rivergate.cli.rekey import rekey
 from rivergate.cli.replay import replay
 from rivergate.cli.review import review
 from rivergate.cli.run import run as run_app
@@ -53,7 +54,7 @@ def options(
     )
 
 
-for command in (run_app, up, scale, restart, broker, produce, explain, replay, state, doctor):
+for command in (run_app, up, scale, restart, rekey, broker, produce, explain, replay, state, doctor):
     app.command()(command)
 groups = {
     "demo": demo,

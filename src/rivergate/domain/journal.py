@@ -33,15 +33,24 @@ class SnapshotRef:
     seq: int
 
 
+OPEN_END = 2**53 - 1
+"""End of a range of the past that nobody knows yet: the shard is held. JSON's numbers are exact up to here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Began:
     """How a shard begins with history: where (`beginning`, or RFC 3339), when it was opened first (RFC 3339), and what of
-    each input was past by then. See `kernel.catching_up`.
+    each input was past by then. See `kernel.catching_up`, and `kernel.holding` for a past without an end.
     """
 
     start: str
     at: str
     past: tuple[Range, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether the past has no end yet."""
+        return any(r.end == OPEN_END for r in self.past)
 
     def to_value(self) -> dict[str, Any]:
         """As it stands in a commit record and in a snapshot's head."""
@@ -104,7 +113,9 @@ class CommitRecord:
     since: tuple[tuple[str, int, int], ...] = ()
     """A performer's: before these offsets nothing was written of what is open, so a successor reads from here."""
     began: Began | None = None
-    """In the first record of a shard that begins with history; what is in its ranges was passed over, not read."""
+    """In the first record of a shard that begins with history, and in the one that releases a held shard; what is in its
+    ranges was passed over, not read.
+    """
     muted: Muted | None = None
     """In every record until it has caught up."""
     adopted: Adopted | None = None

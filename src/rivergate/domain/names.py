@@ -21,13 +21,14 @@ ASSIGNMENTS: Final = "assignments"
 SHARD_STATUS: Final = "shard_status"
 DEAD_LETTERS: Final = "dead_letters"
 REDRIVES: Final = "redrives"
+REKEY: Final = "rekey"
 OTLP_SPANS: Final = "otlp_spans"
 JOURNAL: Final = "journal"
 
 SYSTEM: Final = frozenset(
     {
         PROPOSALS, REVIEWS, REVIEW_WORK, DECISIONS, ACTIONS, DENIALS, OUTCOMES, LABELS, RESPONSES, MESSAGES, CONTROL,
-        CONTROL_APPLIED, CONTROL_PULSE, ASSIGNMENTS, SHARD_STATUS, DEAD_LETTERS, REDRIVES, OTLP_SPANS, JOURNAL,
+        CONTROL_APPLIED, CONTROL_PULSE, ASSIGNMENTS, SHARD_STATUS, DEAD_LETTERS, REDRIVES, REKEY, OTLP_SPANS, JOURNAL,
     }
 )  # fmt: skip
 """All topics that an app has for itself; a journal's name goes on with its stage."""
@@ -57,6 +58,7 @@ ASSIGNMENT_V1: Final = "rivergate.assignment.v1"
 SHARD_STATUS_V1: Final = "rivergate.shard_status.v1"
 CONTROL_APPLIED_V1: Final = "rivergate.control_applied.v1"
 REDRIVEN_V1: Final = "rivergate.redriven.v1"
+REKEYED_V1: Final = "rivergate.rekeyed.v1"
 
 RG_FOR: Final = "rg_for"
 """Header of a redriven record: the `ce_source` of the stage that had set it aside, which alone handles it."""

@@ -329,6 +329,27 @@ class RedrivenRecord(WireRecord):
     at: Timestamp
 
 
+class RekeyedRecord(WireRecord):
+    """How far the app `of` has been copied into this one; written together with what was copied. See `kernel.holding`.
+
+    `topics` maps the topics that are copied to those that they are copied to; `positions` are `[topic, partition, offset]`
+    where the copy reads on, `ends` the same for the end of what it has written. `records` and `bytes` (of keys and values)
+    count what was copied, `missed` what retention had removed before. With `released` (RFC 3339) it is the last one: what
+    stands before `ends` is past, timers included that were due by then.
+    """
+
+    of: str
+    topics: dict[str, str]
+    positions: tuple[tuple[str, int, int], ...]
+    ends: tuple[tuple[str, int, int], ...]
+    records: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    missed: int = Field(ge=0)
+    by: str
+    at: Timestamp
+    released: Timestamp | None = None
+
+
 WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.PROPOSAL_V1: ProposalRecord,
     names.WITHDRAWAL_V1: WithdrawalRecord,
@@ -351,6 +372,7 @@ WIRE_MODELS: Final[dict[str, type[WireRecord]]] = {
     names.ASSIGNMENT_V1: AssignmentRecord,
     names.SHARD_STATUS_V1: ShardStatusRecord,
     names.REDRIVEN_V1: RedrivenRecord,
+    names.REKEYED_V1: RekeyedRecord,
 }
 """The model of each `ce_type`."""
 

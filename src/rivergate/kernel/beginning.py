@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from rivergate.domain.clock import Micros
 from rivergate.domain.journal import Adopted, Began, CommitRecord, Range
-from rivergate.kernel.catching_up import begin
+from rivergate.kernel.holding import first_commit
 from rivergate.kernel.models import ModelStore, adopt, demand_same_versions
 from rivergate.kernel.shard import ShardSpec
-from rivergate.ports import Fold, LogArchive
+from rivergate.ports import Clock, Fold, LogArchive
 
 TOO_LATE = "%s has a journal: it goes on from commit %d, and --from and --model say nothing to it"
 """With the shard's name and its newest commit."""
@@ -39,19 +39,21 @@ def begin_anew(
     new_archive: Callable[[], LogArchive],
     models: ModelStore,
     versions: Mapping[str, str],
-    now: Micros,
-) -> Beginning:
-    """Find where history begins, and have the fold adopt the model, as the spec says. Raises `BadInput` where the model
-    isn't to be had, or the agent can't take it over: nothing is committed then.
+    clock: Clock,
+) -> Beginning | None:
+    """Find where history begins, and have the fold adopt the model, as the spec says; None where nothing is to be said.
+    Raises `BadInput` where the model isn't to be had, or the agent can't take it over: nothing is committed then.
     """
-    first = Beginning(now)
-    if spec.begin is not None:
+    first = None
+    if spec.begin is not None or spec.rekey is not None:
         with closing(new_archive()) as archive:
-            began, passed, clock = begin(spec, spec.begin, archive, now)
-        first = Beginning(clock, passed, began)
+            found = first_commit(spec, archive, clock())
+        if found is not None:
+            passed, at, began = found
+            first = Beginning(at, passed, began)
     if spec.model is None:
         return first
     model = models.get(spec.model)
     demand_same_versions(model, versions)
     adopt(spec, fold, model)
-    return replace(first, adopted=model.adopted)
+    return replace(first or Beginning(clock()), adopted=model.adopted)

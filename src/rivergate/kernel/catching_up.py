@@ -22,7 +22,7 @@ history's time. It ends at `at`: the last muted commit fires what was due.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rivergate.domain.clock import Micros, parse_rfc3339, rfc3339
 from rivergate.domain.ids import parse_traceparent
@@ -30,7 +30,7 @@ from rivergate.domain.journal import Began, Range
 from rivergate.domain.record import Record
 from rivergate.domain.span import AttributeValue
 from rivergate.kernel.shard import ShardSpec, Standing
-from rivergate.ports import LogArchive, Outputs
+from rivergate.ports import LogArchive, LogReader, Outputs
 
 BEGINNING = "beginning"
 SPAN_MS = 60_000
@@ -76,6 +76,15 @@ def mark(out: Outputs) -> None:
             caused_by.events.append(("not sent", caused_by.end_ns, told))
 
 
+def by_time(reader: LogReader, ranges: Sequence[Range]) -> Iterator[Record]:
+    """The records of these ranges by their times, each partition's in its own order."""
+    order = {(r.topic, r.partition): n for n, r in enumerate(ranges)}
+    return heapq.merge(
+        *(reader.read(*r) for r in ranges),
+        key=lambda r: (r.timestamp_ms // SLICE_MS, order[r.topic, r.partition]),
+    )
+
+
 class Behind:
     """History as a shard that hasn't caught up still has to read it. The shard's thread only; owns the reader."""
 
@@ -83,14 +92,15 @@ class Behind:
         began = standing.began
         if began is None:
             raise ValueError("it has caught up")
+        self.began = began
         self.at = parse_rfc3339(began.at)
-        self._past = began.past
+        self._past: Sequence[Range] = began.past
         self._reader = reader
-        order = {(r.topic, r.partition): n for n, r in enumerate(began.past)}
-        self._records = heapq.merge(
-            *(reader.read(r.topic, r.partition, r.start, r.end) for r in self.rest(standing)),
-            key=lambda r: (r.timestamp_ms // SLICE_MS, order[r.topic, r.partition]),
-        )
+        self._take(self.rest(standing))
+
+    def _take(self, ranges: Sequence[Range]) -> None:
+        """Read these next."""
+        self._records = by_time(self._reader, ranges)
         self._next = next(self._records, None)
 
     def poll(self, limit: int) -> list[Record]:
@@ -107,15 +117,20 @@ class Behind:
         """The clock of a batch: its newest record's time, but never back, and never beyond the first open."""
         return min(self.at, max(before, *(r.timestamp_ms * 1000 for r in records)))
 
+    def ending(self, standing: Standing) -> tuple[list[Range], Micros, Began | None] | None:
+        """Ranges, clock and `began` of the commit by which it ends; None where more is to come."""
+        return self.rest(standing), self.at, None
+
     def rest(self, standing: Standing) -> list[Range]:
         """What of the past hasn't been read."""
         at = standing.positions
         return [r._replace(start=at[r.topic, r.partition]) for r in self._past if at[r.topic, r.partition] < r.end]
 
-    def progress(self, standing: Standing) -> tuple[int, int]:
-        """Offsets read, and offsets in all."""
+    def progress(self, standing: Standing) -> tuple[int, int, bool]:
+        """Offsets read, and offsets in all, as far as they are known; whether it is held."""
         total = sum(r.end - r.start for r in self._past)
-        return total - sum(r.end - r.start for r in self.rest(standing)), total
+        held = standing.began is not None and standing.began.held
+        return total - sum(r.end - r.start for r in self.rest(standing)), total, held
 
     def close(self) -> None:
         """Give up the reader."""

@@ -19,6 +19,7 @@ class ShardSpec:
     `code` is the digest of the code that folds; `worker` names the incarnation that owns the shard;
     `accept_new_code` (who, why) lets other code than the journal's go on; `begin` (`beginning`, or RFC 3339) is where a
     shard without a journal begins with history, muted; `model` the digest of an imported model that such a shard adopts.
+    `rekey` is the topic that says whether the app is being rekeyed (`kernel.holding`), for stages that hold meanwhile.
     """
 
     app: str
@@ -31,6 +32,7 @@ class ShardSpec:
     accept_new_code: dict[str, str] | None = None
     begin: str | None = None
     model: str | None = None
+    rekey: str | None = None
 
     @property
     def name(self) -> str:

@@ -45,6 +45,6 @@ class Tools:
     monotonic: Callable[[], float] = time.monotonic
     hook: Hook = no_hook
     progress: Progress = silent
-    catching_up: Progress = silent
-    """Called with (offsets of history read, offsets in all)."""
+    catching_up: Callable[[int, int, bool], None] = lambda *_: None
+    """Called with (offsets of history read, offsets in all, whether the shard is held)."""
     brake: Brake = field(default_factory=Brake)

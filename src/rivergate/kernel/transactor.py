@@ -17,6 +17,7 @@ from rivergate.kernel.beginning import TOO_LATE, Beginning, begin_anew
 from rivergate.kernel.catching_up import Behind, mark
 from rivergate.kernel.commit import Prepared, commit, dead_letter, prepare
 from rivergate.kernel.flight import Flight
+from rivergate.kernel.holding import history
 from rivergate.kernel.intake import Intake
 from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
@@ -69,17 +70,15 @@ class Transactor:
         """Fence, journal's tail, state, check, consume: in this order. Raises `ShardParked`, `BrokerUnavailable`."""
         self._log.open()
         self._rebuild_state(new_owner=True)
-        if self.spec.begin is not None or self.spec.model is not None:
-            self._begin()
+        self._begin()
         self._read_on()
 
     def step(self) -> bool:
         """Read and commit a batch (`RUN`, where full ones wait), fire what is due, or commit what was passed; False where
-        there was nothing to do. A shard that hasn't caught up reads history, and always finds something to do.
+        there was nothing to do. A shard that hasn't caught up reads history, and finds something to do unless it is held.
         """
         if self._behind is not None:
-            self._catch_up(self._behind)
-            return True
+            return self._catch_up(self._behind)
         self._intake.adapt(self._fold, self.standing)
         passed = self._quiet.due(self.standing) if self._pace.allows() else []
         if passed:
@@ -115,25 +114,32 @@ class Transactor:
     # --- history -------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Commit where a shard without a journal begins, and with which model."""
+        """Commit where a shard without a journal begins, and with which model, if it is to be said."""
+        spec, tools = self.spec, self._tools
         if self.standing.seq:
-            _LOG.warning(TOO_LATE, self.spec.name, self.standing.seq - 1)
+            if spec.begin is not None or spec.model is not None:
+                _LOG.warning(TOO_LATE, spec.name, self.standing.seq - 1)
             return
-        tools = self._tools
-        first = begin_anew(self.spec, self._fold, tools.reader, tools.snapshots.models, tools.versions, tools.clock())
-        self._commit_snapshot(first.passed, first.clock, first)
+        first = begin_anew(spec, self._fold, tools.reader, tools.snapshots.models, tools.versions, tools.clock)
+        if first is not None:
+            self._commit_snapshot(first.passed, first.clock, first)
 
-    def _catch_up(self, behind: Behind) -> None:
-        """Fold what comes next in history, muted; behind the last of it, live."""
+    def _catch_up(self, behind: Behind) -> bool:
+        """Fold what comes next in history, muted; behind the last of it, live. False where it has to be waited for."""
         records = behind.poll(self._limits.batch)
+        ending = None if records else behind.ending(self.standing)
         if records:
             self._handle(records, behind.clock(records, self.standing.clock))
+        elif ending is not None:
+            passed, clock, began = ending
+            self._commit_passed(passed, clock, Beginning(clock, passed, began))
         else:
-            self._commit_passed(behind.rest(self.standing), behind.at)
+            self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
         self._tools.catching_up(*behind.progress(self.standing))
-        if self.standing.began is None:
+        if self.standing.began != behind.began:
             _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
             self._read_on()
+        return bool(records) or ending is not None
 
     # --- one batch -----------------------------------------------------------------------------------------
 
@@ -265,9 +271,11 @@ class Transactor:
 
     # --- commits without records ---------------------------------------------------------------------------
 
-    def _commit_passed(self, passed: Sequence[Range], clock: Micros | None = None) -> None:
+    def _commit_passed(
+        self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
+    ) -> None:
         try:
-            self._commit_snapshot(passed, clock)
+            self._commit_snapshot(passed, clock, first)
         except (TransactionAborted, CommitUnknown) as e:
             self._begin_again(e)
 
@@ -342,7 +350,7 @@ class Transactor:
         positions = check_positions(self._log, self.spec, self.standing)
         if self._behind is not None:
             self._behind.close()
-        self._behind = Behind(self._tools.reader(), self.standing) if self.standing.began is not None else None
+        self._behind = history(self.spec, self.standing, self._tools.reader, self._tools.clock)
         if self._behind is None:
             self._intake.read_from(positions)
 

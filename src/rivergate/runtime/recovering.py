@@ -32,15 +32,23 @@ class RecoveryReports:
         self._tell_history = tell_history
         self._monotonic = monotonic
         self._told_at = monotonic()
+        self._told = ""
 
     def __call__(self, done: int, total: int) -> None:
         """`done` of `total` commits have been replayed."""
         if self._is_time():
             self._tell(f"replayed {done:,} of {total:,} commits", done / total)
 
-    def history(self, done: int, total: int) -> None:
-        """`done` of `total` offsets of history have been read, muted. The end is told in any case."""
-        if done >= total:
+    def history(self, done: int, total: int, held: bool = False) -> None:  # noqa: FBT001, FBT002 - the kernel's callback
+        """`done` of `total` offsets of history have been read, muted. The end is told in any case; one that is held (another
+        app is copied into it) has none, and is told as far as it changes.
+        """
+        if held:
+            told = f"held until the release, muted: read {done:,} of {total:,} copied records"
+            if told != self._told and self._is_time():
+                self._told = told
+                self._tell_history(told, done / total if total else None)
+        elif done >= total:
             self._tell_history("", None)
         elif self._is_time():
             self._tell_history(f"catching up, muted: read {done:,} of {total:,} records", done / total)

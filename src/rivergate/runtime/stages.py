@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pickle import PicklingError
 
 from rivergate.adapters.blob_store import FsspecBlobs
@@ -131,6 +132,7 @@ def _agent(spec: ProcessSpec) -> MakeDriver:
 
     def make(shard: int, progress: RecoveryReports) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
+        described = replace(described, rekey=names.topic(app.name, names.REKEY))
         return transactor(spec, described, make_fold, progress, brakes.proposer(described, progress))
 
     return make

@@ -15,6 +15,8 @@ def labels(e: Evidence) -> Iterator[Finding]:
         if line.where in e.journals.skipped:
             continue
         event = line.get("event")
+        if line.header("rg_origin"):  # copied: its event and its proposal are another app's
+            continue
         if isinstance(event, dict) and event.get("partition") != line.partition:
             yield Finding(Rule.LABEL_ELSEWHERE, f"{line.where}: event {event}")
         if line.get("source") not in {"outcome", "decision", "topic"}:

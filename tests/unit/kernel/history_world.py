@@ -86,7 +86,7 @@ class HistoryWorld(World):
             self.now += self.every
 
     def newcomer(
-        self, begin: str | None = None, *, limits: Limits | None = None, told: list[tuple[int, int]] | None = None
+        self, begin: str | None = None, *, limits: Limits | None = None, told: list[tuple[int, int, bool]] | None = None
     ) -> Transactor:
         """An owner of the shard, not opened yet; `told` takes what it says of its progress."""
         made = self.transactor(Latecomer, limits=limits or Limits(batch=20, wait_s=0.0))

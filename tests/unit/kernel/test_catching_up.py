@@ -258,12 +258,12 @@ def test_an_agent_with_a_journal_goes_on_from_it(world: HistoryWorld) -> None:
 
 def test_progress_is_told_up_to_the_end(world: HistoryWorld) -> None:
     """In offsets, over all inputs."""
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, bool]] = []
     run(world.newcomer(BEGINNING, told=told))
     total = 2 * EVENTS - LATE
-    assert told[-1] == (total, total)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert len({done for done, _ in told}) > 2
+    assert told[-1] == (total, total, False)
+    assert [done for done, *_ in told] == sorted(done for done, *_ in told)
+    assert len({done for done, *_ in told}) > 2
 
 
 def test_spans_say_that_they_are_muted_and_what_would_have_been_sent(world: HistoryWorld) -> None:

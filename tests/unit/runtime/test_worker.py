@@ -230,6 +230,17 @@ def test_history_is_told_twice_a_second_and_its_end_in_any_case() -> None:
     assert told == [("catching up, muted: read 2,000 of 4,000 records", 0.5), ("", None)]
 
 
+def test_a_held_shard_tells_what_it_has_read_when_that_changes() -> None:
+    """It may hold for days; its end is told as that of history is."""
+    clock = iter(float(n) for n in range(9))
+    told: list[tuple[str, float | None]] = []
+    report = RecoveryReports(unheard, lambda: next(clock), lambda how_far, share: told.append((how_far, share)))
+    for done, total, held in ((0, 0, True), (1000, 4000, True), (1000, 4000, True), (4000, 4000, False)):
+        report.history(done, total, held)
+    words = "held until the release, muted: read {} copied records"
+    assert told == [(words.format("0 of 0"), None), (words.format("1,000 of 4,000"), 0.25), ("", None)]
+
+
 def test_a_shard_that_catches_up_runs_and_says_how_far_it_is(running: Running) -> None:
     """The supervisor waits for no such shard."""
     running.catches_up = True

@@ -19,7 +19,7 @@ NOT_TYPED = {
 TOPIC_NAMES = {
     names.PROPOSALS, names.REVIEWS, names.REVIEW_WORK, names.DECISIONS, names.ACTIONS, names.DENIALS, names.OUTCOMES,
     names.LABELS, names.RESPONSES, names.MESSAGES, names.CONTROL, names.CONTROL_APPLIED, names.CONTROL_PULSE,
-    names.ASSIGNMENTS, names.SHARD_STATUS, names.DEAD_LETTERS, names.REDRIVES, names.OTLP_SPANS, f"{names.JOURNAL}.{{stage}}",
+    names.ASSIGNMENTS, names.SHARD_STATUS, names.DEAD_LETTERS, names.REDRIVES, names.REKEY, names.OTLP_SPANS, f"{names.JOURNAL}.{{stage}}",
 }  # fmt: skip
 
 

@@ -62,6 +62,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     names.REDRIVEN_V1: {
         "dead_letter": "2/17", "event_id": "e", "origin": EVENT, "stage": "agent-a", "corrected": False, "by": "op", "at": AT,
     },
+    names.REKEYED_V1: {
+        "of": "a", "topics": {"a-in": "b-in"}, "positions": [["a-in", 0, 7]], "ends": [["b-in", 1, 9]], "records": 7,
+        "bytes": 70, "missed": 0, "by": "op", "at": AT,
+    },
 }  # fmt: skip
 
 

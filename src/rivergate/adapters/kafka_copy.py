@@ -1,0 +1,117 @@
+"""Copies of records with a note of how far they go, in one transaction: for moving an app to other topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from rivergate.adapters import kafka_settings
+from rivergate.adapters.kafka_errors import error_of, transaction_error
+from rivergate.adapters.kafka_fence import fencing_producer
+from rivergate.domain.errors import BadInput, Fenced, RivergateError
+from rivergate.domain.record import BY_KEY, Headers, TopicPartition
+
+COMMIT_S = 10.0
+
+
+class Copy(NamedTuple):
+    """A record to be written with the time that it was stamped with first; `BY_KEY` leaves the partition to its key."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+Note = Callable[[Mapping[TopicPartition, int]], tuple[bytes, bytes, Headers]]
+"""Given the ends of what has just been written, the key, value and headers of the note that goes with it."""
+
+
+class KafkaCopier:
+    """One thread; use it in `with`, which fences whoever copies into the same app.
+
+    Notes that are read after that are all there will be before ours. Raises `BrokerUnavailable`.
+    """
+
+    def __init__(self, bootstrap: str, app: str, notes: str, security: Mapping[str, str] | None = None) -> None:
+        self._notes = notes
+        self._settings = kafka_settings.transactional(bootstrap, f"{app}.rekey", security)
+
+    def __enter__(self) -> Self:
+        self._producer = fencing_producer(self._settings, self._notes, "taking the copy over")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
+        self._producer.purge()
+
+    def write(self, copies: Sequence[Copy], note: Note) -> None:
+        """Write all of these with the note, or nothing.
+
+        Raises `Fenced`, `TransactionAborted` (nothing was written), `CommitUnknown` (the notes tell), `BadInput` for a
+        record above its topic's limit. After any of these the object is of no further use.
+        """
+        ends: dict[TopicPartition, int] = {}
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+                return
+            tp = message.topic() or "", message.partition() or 0
+            ends[tp] = max(ends.get(tp, 0), (message.offset() or 0) + 1)
+
+        try:
+            self._producer.begin_transaction()
+            for c in copies:
+                self._produce(c, delivered)
+            if self._producer.flush(COMMIT_S):
+                failures.append(KafkaError(KafkaError._TIMED_OUT))
+            _demand_none(failures)
+            key, value, headers = note(ends)
+            given: Any = headers
+            self._producer.produce(self._notes, value, key, 0, headers=given)
+            self._producer.commit_transaction(COMMIT_S)
+        except KafkaException as e:
+            raise _failed(self._aborted(e), copies) from e
+
+    def _aborted(self, e: KafkaException) -> KafkaException:
+        """Abort; if that can't be done, the next fence does it. Of a fatal error it is this that tells the reason."""
+        try:
+            self._producer.abort_transaction(COMMIT_S)
+        except KafkaException as aborting:
+            return aborting if error_of(e).code() == KafkaError._FATAL else e
+        return e
+
+    def _produce(self, c: Copy, delivered: Callable[[KafkaError | None, Message], None]) -> None:
+        where: dict[str, Any] = {} if c.partition == BY_KEY else {"partition": c.partition}
+        given: Any = c.headers
+        self._producer.produce(
+            c.topic, c.value, c.key, headers=given, timestamp=c.timestamp_ms, on_delivery=delivered, **where
+        )
+        self._producer.poll(0)
+
+
+def _demand_none(failures: Sequence[KafkaError]) -> None:
+    if failures:
+        raise KafkaException(failures[0])
+
+
+def _failed(e: KafkaException, copies: Sequence[Copy]) -> RivergateError:
+    """What went wrong, with what it means for whoever copies."""
+    if error_of(e).code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        largest = max(copies, key=lambda c: len(c.value or b""))
+        return BadInput(
+            f"a record of {len(largest.value or b''):,} bytes is above the limit of {largest.topic}",
+            remedy="raise `max_message_bytes` in the topic's file and run `rivergate topics apply`; the copy goes on from there",
+        )
+    error = transaction_error(e, "copying")
+    if isinstance(error, Fenced):
+        return Fenced(
+            "another copy or a release has taken over", remedy="`rivergate rekey … --status` says how far it is"
+        )
+    return error

@@ -1,0 +1,1 @@
+"""Rekeying: an app that is full goes on as another one with more partitions (`rivergate rekey`)."""

@@ -1,0 +1,184 @@
+"""Copies an app's inputs into another one's, exactly once, by time, until somebody releases what holds there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+
+from rivergate.adapters.kafka_admin import KafkaAdmin
+from rivergate.adapters.kafka_copy import Copy, KafkaCopier
+from rivergate.adapters.kafka_reader import KafkaReader
+from rivergate.domain.errors import Fenced, RivergateError
+from rivergate.domain.record import Position, Record
+from rivergate.domain.wire import RekeyedRecord
+from rivergate.kernel.catching_up import by_time
+from rivergate.kernel.holding import Copied
+from rivergate.ports import Clock, LogArchive
+from rivergate.runtime.app import App
+from rivergate.runtime.rekey.newcomer import demand_holding, demand_untouched
+from rivergate.runtime.rekey.notes import beyond, first_note, left, listed, noted, write_note
+from rivergate.runtime.rekey.plan import Plan
+from rivergate.topics.apply import apply_topics
+from rivergate.topics.catalogue import Catalogue
+
+_LOG = logging.getLogger("rivergate.runtime")
+
+AT_ONCE = 2_000
+"""Records of one transaction."""
+BETWEEN_S = 0.5
+"""Between two looks at a log of which everything is copied."""
+AGAIN_S = 1.0
+REMEMBERED = 200_000
+"""Events whose keys are kept in memory, for labels that come without them."""
+
+Told = Callable[[RekeyedRecord], None]
+"""Told what was noted last."""
+
+
+def make_topics(app: App, bootstrap: str) -> None:
+    """Make the topics of the app that is copied into. Raises `ConfigError`."""
+    admin = KafkaAdmin(bootstrap)
+    try:
+        specs = Catalogue.for_app(app.name, app.partitions, app.stages, app.topics, used=app.events)
+        apply_topics(admin, specs).demand()
+    finally:
+        admin.close()
+
+
+@contextmanager
+def reading(bootstrap: str, plan: Plan) -> Iterator[KafkaReader]:
+    """A reader, closed at the end."""
+    reader = KafkaReader(bootstrap, f"{plan.to}.rekey")
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+class Copying:
+    """Copies until it is stopped or until the release. One thread; may be started again after any end."""
+
+    def __init__(self, plan: Plan, bootstrap: str, by: str, clock: Clock, told: Told = lambda _: None) -> None:
+        self._plan = plan
+        self._bootstrap = bootstrap
+        self._by = by
+        self._clock = clock
+        self._told = told
+
+    def run(self, stop: threading.Event) -> RekeyedRecord | None:
+        """Copy until `stop`, or until it was released: what was noted then. Raises `Fenced` where another copy, or a
+        release that has just begun, has taken over, and `ConfigError` where the new app doesn't hold.
+        """
+        while not stop.is_set():
+            try:
+                newest = self._session(stop)
+            except Fenced:
+                found = self._noted()
+                if found is None or found.released is None:
+                    raise
+                return found
+            except RivergateError as e:
+                if not e.retryable:
+                    raise
+                _LOG.warning("the copy goes on from what was noted last: %s", e)
+                stop.wait(AGAIN_S)
+                continue
+            if newest.released is not None:
+                return newest
+        return None
+
+    def _noted(self) -> RekeyedRecord | None:
+        with reading(self._bootstrap, self._plan) as reader:
+            return noted(self._plan, reader)
+
+    def _session(self, stop: threading.Event) -> RekeyedRecord:
+        plan, bootstrap = self._plan, self._bootstrap
+        with (
+            KafkaCopier(bootstrap, plan.to, plan.rekey) as copier,
+            reading(bootstrap, plan) as reader,
+            reading(bootstrap, plan) as lookup,
+        ):
+            return self._copy(copier, reader, Keys(lookup, plan), stop)
+
+    def _copy(self, copier: KafkaCopier, reader: LogArchive, keys: Keys, stop: threading.Event) -> RekeyedRecord:
+        newest = self._begin(copier)
+        notes = Copied(reader, self._plan.rekey)
+        self._told(newest)
+        while newest.released is None and not stop.is_set():
+            ranges, newest = left(newest, reader)
+            records = by_time(reader, ranges)
+            while some := list(islice(records, AT_ONCE)):
+                newest = self._write(copier, newest, some, keys)
+                self._told(newest)
+                if stop.is_set():
+                    return newest
+            newest = beyond(newest, ranges)
+            if not ranges:
+                if notes.look() and notes.newest and notes.newest.released:  # somebody else's, who has fenced us
+                    return notes.newest
+                stop.wait(BETWEEN_S)
+        return newest
+
+    def _begin(self, copier: KafkaCopier) -> RekeyedRecord:
+        """What was noted last, or the first note; then it is safe to copy."""
+        with reading(self._bootstrap, self._plan) as reader:
+            newest = noted(self._plan, reader)
+            if newest is None:
+                demand_untouched(self._plan, reader)
+                newest = self._note(copier, first_note(self._plan, reader, self._by))
+            demand_holding(self._plan, reader, newest)
+        return newest
+
+    def _write(
+        self, copier: KafkaCopier, newest: RekeyedRecord, records: Sequence[Record], keys: Keys
+    ) -> RekeyedRecord:
+        plan = self._plan
+        copies = []
+        for r in records:
+            keys.remember(r)
+            partition = plan.partition(r, keys.of)
+            copies.append(Copy(plan.topics[r.topic], partition, r.key, r.value, plan.headers(r), r.timestamp_ms))
+        at = {(t, p): o for t, p, o in newest.positions} | {(r.topic, r.partition): r.offset + 1 for r in records}
+        size = sum(len(r.key or b"") + len(r.value or b"") for r in records)
+        counts = {"records": newest.records + len(records), "bytes": newest.bytes + size}
+        return self._note(copier, newest.model_copy(update={"positions": listed(at), **counts}), copies)
+
+    def _note(self, copier: KafkaCopier, note: RekeyedRecord, copies: Sequence[Copy] = ()) -> RekeyedRecord:
+        return write_note(copier, self._plan, note, self._by, self._clock, copies)
+
+
+class Keys:
+    """Keys of events by their position, of those that were copied lately and of any other that is asked for."""
+
+    def __init__(self, reader: LogArchive, plan: Plan) -> None:
+        self._reader = reader
+        self._plan = plan
+        self._kept: dict[Position, bytes | None] = {}
+
+    def remember(self, record: Record) -> None:
+        """Keep it for its label."""
+        if self._plan.labels in self._plan.topics and record.topic != self._plan.labels:
+            self._kept[record.position] = record.key
+            if len(self._kept) > REMEMBERED:
+                del self._kept[next(iter(self._kept))]
+
+    def of(self, position: Position) -> bytes | None:
+        """The key, None where the event has none. Raises `KeyError` where retention has removed it."""
+        if position in self._kept:
+            return self._kept[position]
+        topic, partition, offset = position
+        if topic not in self._plan.topics:
+            raise KeyError(position)
+        try:
+            found = [r.key for r in self._reader.read(topic, partition, offset, offset + 1)]
+        except RivergateError as e:
+            if e.retryable:
+                raise
+            found = []
+        if not found:
+            _LOG.info("the event %s of a label isn't there any more", position)
+            raise KeyError(position)
+        return found[0]
