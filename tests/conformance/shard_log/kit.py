@@ -52,13 +52,14 @@ def in_memory(spec: ShardSpec) -> Logs:
 
 def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
     """Kafka."""
-    from confluent_kafka import Consumer, Producer, TopicPartition
+    from confluent_kafka import Consumer, Producer
     from confluent_kafka.admin import AdminClient, NewTopic
 
     from rivergate.adapters.kafka_lag import LagClient
     from rivergate.adapters.kafka_log import KafkaShardLog
     from rivergate.adapters.kafka_reader import KafkaReader
     from rivergate.adapters.kafka_tail import KafkaTail
+    from rivergate.adapters.kafka_watermarks import watermarks_of
 
     stamped = {"message.timestamp.type": "LogAppendTime"}
     wanted = [
@@ -89,7 +90,7 @@ def on_kafka(spec: ShardSpec, bootstrap: str) -> Iterator[Logs]:
         lambda: keep(KafkaReader(bootstrap, f"{spec.app}.reader")),
         lambda: keep(KafkaTail(bootstrap, f"{spec.app}.tail")),
         send,
-        lambda topic: int(looking.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1]),
+        lambda topic: watermarks_of(looking, topic, 0, bootstrap)[1],
         lambda: LagClient(bootstrap).lag(spec.group, [(f"{spec.app}-in", 0), (f"{spec.app}-in", 1)]),
     )
     for made in (*opened, looking):
