@@ -10,7 +10,7 @@ from functools import partial
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from rivergate.adapters import kafka_settings
-from rivergate.adapters.kafka_errors import transaction_error, translated
+from rivergate.adapters.kafka_errors import error_of, transaction_error, translated
 from rivergate.adapters.kafka_fence import fencing_producer
 from rivergate.adapters.kafka_tail import newest_first, poll_records
 from rivergate.adapters.kafka_watermarks import watermarks_of
@@ -238,13 +238,22 @@ class KafkaShardLog:
 
     def _failed(self, e: KafkaException, doing: str) -> RivergateError:
         """What to raise; a transaction that has to be aborted is aborted here, so that the next may begin."""
-        error = transaction_error(e, doing)
+        error = transaction_error(self._reason(e), doing)
         if isinstance(error, TransactionAborted):
             try:
                 self.abort()
             except RivergateError as abort_failed:
                 return abort_failed
         return error
+
+    def _reason(self, e: KafkaException) -> KafkaException:
+        """`produce` says of a fenced producer no more than that it is at its end; it is the abort that says why."""
+        if error_of(e).code() == KafkaError._FATAL:
+            try:
+                self._live().abort_transaction(COMMIT_S)
+            except KafkaException as reason:
+                return reason
+        return e
 
     def _live(self) -> Producer:
         if self._producer is None:

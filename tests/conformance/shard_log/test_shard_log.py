@@ -31,6 +31,14 @@ def write(log: ShardLog, logs: Logs, *values: bytes) -> None:
     log.write_journal(b"commit of " + b",".join(values))
 
 
+def go_on_writing(log: ShardLog, logs: Logs) -> None:
+    """Write to an open transaction for a while."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        log.write(logs.target, 0, None, b"more", [])
+        log.poll(1, 0.05)
+
+
 def take(log: ShardLog, count: int) -> list[Record]:
     """Poll until that many records have come."""
     got: list[Record] = []
@@ -95,6 +103,15 @@ def test_whoever_opens_the_shard_fences_its_previous_owner(logs: Logs) -> None:
     write(new, logs, b"new")
     new.commit()
     assert committed_values(logs, logs.target, count=1) == [b"new"]
+
+
+def test_a_fenced_owner_hears_of_it_while_it_writes(logs: Logs) -> None:
+    """Were it to take this for a commit without an answer, it would fence its successor."""
+    old = opened(logs)
+    write(old, logs, b"left open")
+    opened(logs)
+    with pytest.raises(Fenced):
+        go_on_writing(old, logs)
 
 
 def test_recycling_aborts_what_was_open_and_goes_on(logs: Logs) -> None:
