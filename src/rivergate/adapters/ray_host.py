@@ -46,16 +46,20 @@ class WorkerActor:
         root.addHandler(handler)
         root.setLevel(logging.INFO)
 
-    def make_way(self, name: str) -> None:
-        """From now on the loop of this name is wanted; another that runs is asked to end."""
+    def make_way(self, name: str) -> str:
+        """From now on the loop of this name is wanted; another that runs is asked to end. Returns the name."""
         with self._lock:
             self._wanted = name
             if self._runs != name:
                 self._stop.set()
+        return name
 
     def run(self, entry: str, spec: str, name: str) -> str:
         """The loop; returns after `stop`, or once another is wanted, and says which it was. `entry` names MODULE:FUNCTION,
         which takes the spec's JSON and the stop event.
+
+        Give what `make_way` will return as `name`: the two are in different concurrency groups, and Ray keeps no order
+        between them, but it waits for what a call is given.
         """
         with self._lock:
             if self._wanted not in {None, name}:
@@ -175,8 +179,8 @@ class RayProcess:
         self.actor = actor
         self._name = name
         self._pid = 0
-        self._control("make_way", name)
-        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, name)
+        announced = self._control("make_way", name)
+        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, announced)
         self._pid_answer = self._control("process_id")
 
     @property

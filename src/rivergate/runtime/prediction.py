@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from rivergate.agents.fold import AgentFold
-from rivergate.agents.memory import Remembered
+from rivergate.agents.memory import Kept
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput, RecordFailed
 from rivergate.domain.event import Event
@@ -73,7 +73,7 @@ def _published(output: Output) -> dict[str, Any]:
     return {"topic": output.topic, "type": output.ce_type.decode(), "value": orjson.loads(output.value or b"null")}
 
 
-def _remembered(kept: Remembered | None) -> dict[str, Any] | None:
+def _remembered(kept: Kept | None) -> dict[str, Any] | None:
     if kept is None:
         return None
     features, prediction, _ = kept

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -128,3 +129,10 @@ def test_features_that_stand_elsewhere_too_are_told_from_equal_ones(keep: Callab
     shared = remembering({"a": 1.0}, keep)
     apart = remembering({"a": 1.0}, lambda fold, features: keep(fold, dict(features)))
     assert shared.digest() != apart.digest()
+
+
+def test_what_was_remembered_by_name_before_is_read_as_a_bare_tuple() -> None:
+    """So a snapshot that was made before is loaded, and equals one that is made now."""
+    written = b"\x80\x02crivergate.agents.memory\nRemembered\nK\x01K\x02K\x03\x87\x81."
+    found = pickle.loads(written)
+    assert (type(found), found) == (tuple, (1, 2, 3))
