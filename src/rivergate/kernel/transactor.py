@@ -136,8 +136,9 @@ class Transactor:
         else:
             self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
         self._tools.catching_up(*behind.progress(self.standing))
-        if self.standing.began != behind.began:
-            _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
+        if self.standing.began != behind.began:  # it has an end now, or has come to it
+            if self.standing.began is None:
+                _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
             self._read_on()
         return bool(records) or ending is not None
 

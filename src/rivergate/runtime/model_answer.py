@@ -1,7 +1,7 @@
 """What `rivergate models import` asks of a process of its own: whether a pickle loads, and what it is. User code runs there.
 
 It asks for {"file", "is_state", "attribute", "into"}: `file` holds a pickle, that of a shard's state where `is_state`.
-Of a state the agent alone is taken, or one `attribute` of it, and written to `into`. The answer is {"make", "versions"}.
+Of a state the agent alone is taken, or one `attribute` of it, and written to `into`. The answer is {"make"}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from rivergate.agents.adopting import make_of
 from rivergate.agents.shard_state import ShardState, digest_of, dumped
 from rivergate.domain.errors import BadInput
-from rivergate.runtime.code import versions
 from rivergate.runtime.session import Tell
 from rivergate.runtime.spec import ProcessSpec
 
@@ -26,7 +25,7 @@ def answer(_spec: ProcessSpec, ask: dict[str, Any], _tell: Tell) -> dict[str, An
         Path(ask["into"]).write_bytes(content)
     model = _loaded(content)
     _demand_lasting(model, content)
-    return {"make": make_of(model), "versions": versions()}
+    return {"make": make_of(model)}
 
 
 def _of_state(content: bytes, attribute: str | None) -> Any:
