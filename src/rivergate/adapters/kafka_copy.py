@@ -90,10 +90,16 @@ class KafkaCopier:
     def _produce(self, c: Copy, delivered: Callable[[KafkaError | None, Message], None]) -> None:
         where: dict[str, Any] = {} if c.partition == BY_KEY else {"partition": c.partition}
         given: Any = c.headers
-        self._producer.produce(
-            c.topic, c.value, c.key, headers=given, timestamp=c.timestamp_ms, on_delivery=delivered, **where
-        )
-        self._producer.poll(0)
+        while True:
+            try:
+                self._producer.produce(
+                    c.topic, c.value, c.key, headers=given, timestamp=c.timestamp_ms, on_delivery=delivered, **where
+                )
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                self._producer.poll(0)
+                return
 
 
 def _demand_none(failures: Sequence[KafkaError]) -> None:
@@ -112,6 +118,7 @@ def _failed(e: KafkaException, copies: Sequence[Copy]) -> RivergateError:
     error = transaction_error(e, "copying")
     if isinstance(error, Fenced):
         return Fenced(
-            "another copy or a release has taken over", remedy="`rivergate rekey … --status` says how far it is"
+            "another copy or a release has taken over, or the broker's transaction timeout has passed",
+            remedy="`rivergate rekey … --status` says how far it is; the same command goes on from there",
         )
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,18 +13,19 @@ from tests.integration.rekey_app.app import app
 from rivergate.agents import Agent
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
-from rivergate.domain.errors import ConfigError
+from rivergate.domain.errors import BrokerUnavailable, ConfigError
 from rivergate.domain.event import Event
 from rivergate.domain.journal import OPEN_END, Began, CommitRecord, Range
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Position, Record
 from rivergate.runtime.app import App
+from rivergate.runtime.rekey import copying
 from rivergate.runtime.rekey.costs import costs
 from rivergate.runtime.rekey.facts import Facts
 from rivergate.runtime.rekey.newcomer import demand_holding, demand_untouched
 from rivergate.runtime.rekey.notes import beyond, first_note, left, noted
 from rivergate.runtime.rekey.plan import Plan, plan_of
-from rivergate.testing.memory_log import MemoryBroker
+from rivergate.testing.memory_log import MemoryBroker, MemoryReader
 
 OLD, NEW = 2, 5
 STAGES = ["agent-counter", "agent-listener"]
@@ -156,6 +158,50 @@ def test_a_note_says_what_is_left(plan: Plan, broker: MemoryBroker) -> None:
     note = beyond(note, ranges)
     assert left(note, reader) == ([], note)
     assert costs(plan, reader, None, 10).bytes == round(10 * (2 * 6 + 6 * 3) / 8)
+
+
+def test_what_retention_has_removed_is_counted_once(plan: Plan, broker: MemoryBroker) -> None:
+    """Also where nothing is left of a partition, however often it is looked at."""
+    reader = broker.reader()
+    note = first_note(plan, reader, "me")
+    for _ in range(6):
+        broker.append("old-numbers", 0, b"12345", key=b"k")
+    broker.trim(("old-numbers", 0), 6)
+    for _ in range(3):
+        ranges, note = left(note, reader)
+        assert (ranges, note.missed) == ([], 6)
+    assert ("old-numbers", 0, 6) in note.positions
+
+
+def test_a_transaction_takes_so_many_records_and_so_many_bytes() -> None:
+    """It has to be written before the broker gives it up; a record that is larger than that goes alone."""
+    large, larger = bytes(3 * 1024**2), bytes(copying.AT_ONCE_BYTES)
+    values = [*[large] * 4, larger, *[b""] * (copying.AT_ONCE + 1)]
+    records = [Record("old-numbers", 0, n, None, value, None) for n, value in enumerate(values)]
+    found = list(copying.batches(iter(records)))
+    assert [len(batch) for batch in found] == [3, 2, copying.AT_ONCE, 1]
+    assert [r for batch in found for r in batch] == records
+
+
+class Waiting(MemoryReader):
+    """Like Kafka's, it waits at the end for what isn't there, in vain."""
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        if end > self.watermarks((topic, partition))[1]:
+            raise BrokerUnavailable("it gave nothing for 30 s")
+        return super().read(topic, partition, start, end)
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 3, 4])
+def test_the_key_of_an_event_that_isnt_there_isnt_waited_for(plan: Plan, broker: MemoryBroker, offset: int) -> None:
+    """A label may name any position: one that retention has removed, or the log's end."""
+    for n in range(3):
+        broker.append("old-numbers", 0, b"{}", key=str(n).encode())
+    broker.trim(("old-numbers", 0), 1)
+    keys = copying.Keys(Waiting(broker), plan)
+    assert keys.of(Position("old-numbers", 0, 2)) == b"2"
+    with pytest.raises(KeyError):
+        keys.of(Position("old-numbers", 0, offset))
 
 
 def test_notes_of_another_copy_are_refused(plan: Plan, broker: MemoryBroker) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.adapters.kafka_copy import Copy, KafkaCopier
@@ -27,7 +26,9 @@ from rivergate.topics.catalogue import Catalogue
 _LOG = logging.getLogger("rivergate.runtime")
 
 AT_ONCE = 2_000
-"""Records of one transaction."""
+"""Records of one transaction, at most."""
+AT_ONCE_BYTES = 8 * 1024**2
+"""A transaction ends with the record that reaches this: it has to be written within ten seconds."""
 BETWEEN_S = 0.5
 """Between two looks at a log of which everything is copied."""
 AGAIN_S = 1.0
@@ -109,8 +110,7 @@ class Copying:
         self._told(newest)
         while newest.released is None and not stop.is_set():
             ranges, newest = left(newest, reader)
-            records = by_time(reader, ranges)
-            while some := list(islice(records, AT_ONCE)):
+            for some in batches(by_time(reader, ranges)):
                 newest = self._write(copier, newest, some, keys)
                 self._told(newest)
                 if stop.is_set():
@@ -142,12 +142,29 @@ class Copying:
             partition = plan.partition(r, keys.of)
             copies.append(Copy(plan.topics[r.topic], partition, r.key, r.value, plan.headers(r), r.timestamp_ms))
         at = {(t, p): o for t, p, o in newest.positions} | {(r.topic, r.partition): r.offset + 1 for r in records}
-        size = sum(len(r.key or b"") + len(r.value or b"") for r in records)
-        counts = {"records": newest.records + len(records), "bytes": newest.bytes + size}
+        counts = {"records": newest.records + len(records), "bytes": newest.bytes + sum(map(_size, records))}
         return self._note(copier, newest.model_copy(update={"positions": listed(at), **counts}), copies)
 
     def _note(self, copier: KafkaCopier, note: RekeyedRecord, copies: Sequence[Copy] = ()) -> RekeyedRecord:
         return write_note(copier, self._plan, note, self._by, self._clock, copies)
+
+
+def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """As many at a time as one transaction takes."""
+    batch: list[Record] = []
+    size = 0
+    for r in records:
+        batch.append(r)
+        size += _size(r)
+        if len(batch) >= AT_ONCE or size >= AT_ONCE_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _size(record: Record) -> int:
+    return len(record.key or b"") + len(record.value or b"")
 
 
 class Keys:
@@ -166,19 +183,21 @@ class Keys:
                 del self._kept[next(iter(self._kept))]
 
     def of(self, position: Position) -> bytes | None:
-        """The key, None where the event has none. Raises `KeyError` where retention has removed it."""
+        """The key, None where the event has none. Raises `KeyError` where it isn't there, or not any more."""
         if position in self._kept:
             return self._kept[position]
         topic, partition, offset = position
         if topic not in self._plan.topics:
             raise KeyError(position)
         try:
-            found = [r.key for r in self._reader.read(topic, partition, offset, offset + 1)]
+            low, high = self._reader.watermarks((topic, partition))
+            is_there = low <= offset < high  # else a reader would wait for it
+            found = [r.key for r in self._reader.read(topic, partition, offset, offset + 1)] if is_there else []
         except RivergateError as e:
             if e.retryable:
                 raise
             found = []
         if not found:
-            _LOG.info("the event %s of a label isn't there any more", position)
+            _LOG.info("the event %s of a label isn't there, or not any more", position)
             raise KeyError(position)
         return found[0]

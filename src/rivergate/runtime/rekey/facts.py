@@ -29,8 +29,9 @@ class Facts:
 
     `unread` by `stage topic`, what agents of the old app haven't read; `running` its agents' shards that aren't parked;
     `uncopied` by topic; `unlearnt` by shard of the new app, what was copied and not read; `absent` its shards that haven't
-    begun; `in_flight` by what it is, what the old app goes on settling. `fired` is the time up to which the old agents'
-    timers have fired, `last_event` when the newest event of the old topics was stamped (both in microseconds).
+    begun; `in_flight` by what it is, what the old app goes on settling. `ends` is where the old topics ended before anything
+    else was looked at. `fired` is the time up to which the old agents' timers have fired, `last_event` when the newest event
+    of the old topics was stamped (both in microseconds).
     """
 
     unread: Mapping[str, int]
@@ -80,7 +81,8 @@ class Look:
         self._reader = reader
 
     def facts(self, newest: RekeyedRecord) -> Facts:
-        """What there is now."""
+        """What there is now. The ends are taken first, so whatever comes while it looks stands behind them."""
+        ends = self.ends()
         stages = self._old_stages()
         old = [tp for t in self._plan.topics for tp in self._reader.partitions(t)]
         began = dict(holding(self._plan, self._reader))
@@ -91,7 +93,7 @@ class Look:
             unlearnt={k: n for stage in self._plan.stages for k, n in self._unlearnt(stage, newest)},
             absent=tuple(shard for shard, holds in began.items() if holds is None),
             in_flight={k: n for k, n in self._in_flight() if n},
-            ends=self.ends(),
+            ends=ends,
             fired=max(
                 (self._clock(stage, shard) for stage, shards in stages.items() for shard in range(shards)), default=0
             ),

@@ -65,14 +65,16 @@ def write_note(
 
 
 def left(newest: RekeyedRecord, reader: LogArchive) -> tuple[list[Range], RekeyedRecord]:
-    """What is still to be copied, and the note with what retention has removed before its turn came."""
-    ranges, missed = [], newest.missed
+    """What is still to be copied, and the note with what retention has removed before its turn came, which is passed."""
+    ranges, passed = [], []
     for topic, partition, at in newest.positions:
         low, high = reader.watermarks((topic, partition))
-        missed += max(0, low - at)
-        if max(low, at) < high:
-            ranges.append(Range(topic, partition, max(low, at), high))
-    return ranges, beyond(newest, [r._replace(end=r.start) for r in ranges]).model_copy(update={"missed": missed})
+        start = max(low, at)
+        passed.append(Range(topic, partition, at, start))
+        if start < high:
+            ranges.append(Range(topic, partition, start, high))
+    missed = newest.missed + sum(r.end - r.start for r in passed)
+    return ranges, beyond(newest, passed).model_copy(update={"missed": missed})
 
 
 def beyond(newest: RekeyedRecord, ranges: Sequence[Range]) -> RekeyedRecord:

@@ -57,6 +57,7 @@ def release(
         _demand_quiet(facts, look)
         with KafkaCopier(bootstrap, plan.to, plan.rekey) as copier:  # from here on nobody copies
             _demand_quiet(facts, look)  # so all that was found still holds
+            _demand_newest(newest, noted(plan, reader))
             note = newest.model_copy(update={"released": rfc3339(facts.fired)})
             now = clock()
             return Released(write_note(copier, plan, note, by, lambda: now), facts, now - facts.last_event)
@@ -68,6 +69,12 @@ def _demand_noted(plan: Plan, newest: RekeyedRecord | None) -> RekeyedRecord:
             f"nothing has been copied into {plan.to}", remedy="copy first: the same command without --release"
         )
     return newest
+
+
+def _demand_newest(newest: RekeyedRecord, found: RekeyedRecord | None) -> None:
+    """Raises `NotReleased` where something was noted since: the release would take its ends back."""
+    if found != newest:
+        raise NotReleased("something was copied meanwhile; nothing was released", remedy=PAUSE)
 
 
 def _demand(facts: Facts) -> None:

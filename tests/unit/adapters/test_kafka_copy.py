@@ -1,0 +1,71 @@
+"""Copies in a transaction, where the producer can't take one more, or has lost its transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from rivergate.adapters import kafka_copy
+from rivergate.adapters.kafka_copy import Copy, KafkaCopier
+from rivergate.domain.errors import Fenced
+
+
+class FullProducer:
+    """Takes a record once it was polled; ends with a fence, if it is told to."""
+
+    def __init__(self, *, fenced: bool = False) -> None:
+        self.taken: list[str] = []
+        self._fenced = fenced
+        self._room = False
+
+    def begin_transaction(self) -> None:
+        """Begin."""
+
+    def produce(self, topic: str, *_: Any, **__: Any) -> None:
+        """One record, if there is room."""
+        if not self._room:
+            raise BufferError("Local: Queue full")
+        self._room = False
+        self.taken.append(topic)
+
+    def poll(self, wait_s: float) -> int:
+        """A wait makes room."""
+        self._room = self._room or wait_s > 0
+        return 0
+
+    def flush(self, _: float) -> int:
+        """All is written."""
+        self._room = True
+        return 0
+
+    def commit_transaction(self, _: float) -> None:
+        """Commit, or hear that somebody else has."""
+        if self._fenced:
+            raise KafkaException(KafkaError(KafkaError._FENCED))
+
+    abort_transaction = flush
+
+    def purge(self) -> None:
+        """Nothing is left."""
+
+
+def write(producer: FullProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two copies and a note."""
+    monkeypatch.setattr(kafka_copy, "fencing_producer", lambda *_: producer)
+    with KafkaCopier("", "new", "notes") as copier:
+        copier.write([Copy("copies", 0, b"k", b"{}", [], 0)] * 2, lambda _: (b"", b"{}", []))
+
+
+def test_it_waits_while_the_producer_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large records fill it before they are a transaction's worth."""
+    producer = FullProducer()
+    write(producer, monkeypatch)
+    assert producer.taken == ["copies", "copies", "notes"]
+
+
+def test_a_fence_may_be_the_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which ends a transaction that takes too long; so the message names both."""
+    with pytest.raises(Fenced, match="taken over, or the broker's transaction timeout has passed"):
+        write(FullProducer(fenced=True), monkeypatch)
