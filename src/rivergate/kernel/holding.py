@@ -14,6 +14,7 @@ timers. From there the usual rule holds: it has caught up when its positions and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,9 @@ from rivergate.domain.wire import RekeyedRecord
 from rivergate.kernel.catching_up import BEGINNING, Behind, begin
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.ports import Clock, LogArchive
+
+LOOK_S = 0.5
+"""How long a shard that has read all that was copied waits after a look that found nothing new."""
 
 First = tuple[list[Range], Micros, Began]
 """What a first commit passes over, its clock, and how the shard begins."""
@@ -105,10 +109,19 @@ def _rekeyed(record: Record) -> RekeyedRecord | None:
 class Held(Behind):
     """History as far as it has been copied, until the copy's last record. The shard's thread only; owns the reader."""
 
-    def __init__(self, reader: LogArchive, standing: Standing, topic: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        reader: LogArchive,
+        standing: Standing,
+        topic: str,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._copied = Copied(reader, topic)
         self._copied.look()
         self._clock = clock
+        self._monotonic = monotonic
+        self._look_at = float("-inf")
         super().__init__(reader, standing)
         self.at = clock()
 
@@ -120,14 +133,22 @@ class Held(Behind):
         super()._take([r for r in bounded if r.start < r.end])
 
     def poll(self, limit: int) -> list[Record]:
-        """Like `Behind.poll`; at the end it looks for what was copied since."""
+        """Like `Behind.poll`; at the end it looks for what was copied since, now and then."""
         found = super().poll(limit)
         before = self._past
-        if not found and self._copied.look():
+        if not found and self._is_news():
             self.at = self._clock()
             self._take([r._replace(start=r.end) for r in before])
             found = super().poll(limit)
         return found
+
+    def _is_news(self) -> bool:
+        if self._monotonic() < self._look_at:
+            return False
+        if self._copied.look():
+            return True
+        self._look_at = self._monotonic() + LOOK_S
+        return False
 
     def ending(self, standing: Standing) -> tuple[list[Range], Micros, Began | None] | None:
         """Once it was released and all of it is read: the commit that ends the past, in which nothing happens."""

@@ -14,6 +14,7 @@ from rivergate.agents.fold import AgentFold
 from rivergate.domain import names
 from rivergate.domain.clock import parse_rfc3339, rfc3339
 from rivergate.domain.journal import OPEN_END
+from rivergate.kernel import holding
 from rivergate.kernel.transactor import Limits, Transactor
 from rivergate.testing.memory_log import Fate
 from rivergate.testing.memory_shard_log import MemoryShardLog
@@ -48,6 +49,12 @@ class RekeyedWorld(HistoryWorld):
     def said(self) -> list[int]:
         """Events that something was proposed of."""
         return [v["arguments"]["n"] for v in self.written("plant.proposals")]
+
+
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These shards look again at once."""
+    monkeypatch.setattr(holding, "LOOK_S", 0.0)
 
 
 @pytest.fixture
@@ -205,6 +212,30 @@ def test_each_of_many_owners_does_one_step(world: RekeyedWorld) -> None:
     assert all(b.previous == a.digest for a, b in pairwise(journal))
     assert len([r for r in journal if r.began]) == 2
     assert world.again().difference == ""
+
+
+def test_it_looks_now_and_then_for_what_was_copied(world: RekeyedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A held shard is polled ten times a second and more, and each look asks the broker."""
+    monkeypatch.setattr(holding, "LOOK_S", 0.5)
+    now = 0.0
+    standing = run(world.holder()).standing
+    looks: list[float] = []
+    look = holding.Copied.look
+    monkeypatch.setattr(holding.Copied, "look", lambda self: (looks.append(now), look(self))[1])
+    held = holding.Held(world.broker.reader(), standing, REKEY, lambda: world.now, lambda: now)
+    looks.clear()
+    for tenth in range(20):
+        now = tenth / 10
+        assert held.poll(20) == []
+    assert looks == [0.0, 0.5, 1.0, 1.5]
+    world.live(1)
+    world.note()
+    now = 2.0
+    assert len(held.poll(20)) == 2
+    world.note(released=rfc3339(world.now))
+    now = 2.1
+    assert held.poll(20) == []
+    assert held.ending(standing) is not None
 
 
 def test_an_agent_that_comes_after_the_release_isnt_held(world: RekeyedWorld) -> None:

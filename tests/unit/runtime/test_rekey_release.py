@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Self
 
 import pytest
@@ -11,7 +12,9 @@ from tests.unit.runtime.test_rekey import NEW, OLD, STAGES, begun, made, write
 
 from rivergate.adapters.kafka_copy import Note
 from rivergate.domain import names
+from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.wire import RekeyedRecord
+from rivergate.runtime.rekey import facts
 from rivergate.runtime.rekey import release as releasing
 from rivergate.runtime.rekey.facts import Look
 from rivergate.runtime.rekey.notes import beyond, first_note, left, noted
@@ -145,3 +148,20 @@ def test_what_is_noted_until_the_fence_isnt_taken_back(world: World) -> None:
     assert "copy" in caught.value.remedy
     assert world.note is not None
     assert (world.note.ends, world.note.released) == ((("new-numbers", 0, 7),), None)
+
+
+@pytest.mark.parametrize(("read", "left"), [(2, {}), (1, {"new-numbers (agent-counter/3)": 1})])
+def test_what_was_read_stands_in_the_journal_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, read: int, left: dict[str, int]
+) -> None:
+    """Kafka forgets the committed offset of a partition that was quiet for a week."""
+    monkeypatch.setattr(facts, "committed_offsets", lambda *_: {})
+    monkeypatch.setattr(QuietLook, "_unlearnt", Look._unlearnt)
+    for _ in range(2):
+        world.broker.append("new-numbers", 3, b"{}", key=b"k")
+    first = CommitRecord.from_json(begun(STAGES[0], 3))
+    second = replace(first, seq=1, began=None, ranges=(Range("new-numbers", 3, 0, read),))
+    world.broker.append(names.journal_topic("new", STAGES[0]), 3, second.to_json())
+    assert world.note is not None
+    newest = world.note.model_copy(update={"ends": (("new-numbers", 3, 2),)})
+    assert QuietLook(world.plan, "", world.broker.reader()).facts(newest).unlearnt == left

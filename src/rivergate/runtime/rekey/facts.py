@@ -129,16 +129,16 @@ class Look:
         at = committed_offsets(self._bootstrap, f"{self._plan.of}.{stage}", inputs)
         reads = {t for t, _ in at} | set(self._plan.stages.get(stage, ()))
         ours = [tp for tp in inputs if tp[0] in reads]
-        at |= self._recorded(stage, [tp for tp in ours if tp not in at])
+        at |= self._recorded(self._plan.of, stage, [tp for tp in ours if tp not in at])
         for topic, n in _by_topic((tp, self.between(tp, at.get(tp, 0))) for tp in ours).items():
             yield f"{topic} ({stage})", n
 
-    def _recorded(self, stage: str, wanted: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    def _recorded(self, app: str, stage: str, wanted: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where the journal says that it stands, where Kafka has forgotten the offset, or there never was one."""
         found: dict[TopicPartition, int] = {}
         for tp in wanted:
             if self.between(tp, 0):
-                spec = ShardSpec(self._plan.of, stage, tp[1], (), "", "")
+                spec = ShardSpec(app, stage, tp[1], (), "", "")
                 for record, _ in journal_entries(spec, self._reader):
                     found[tp] = max((r.end for r in record.ranges if r[:2] == tp), default=found.get(tp, 0))
         return found
@@ -203,6 +203,7 @@ class Look:
         wanted = {self._plan.topics[t] for t in self._plan.stages[stage]}
         ends = {(t, p): end for t, p, end in newest.ends if t in wanted}
         at = committed_offsets(self._bootstrap, f"{self._plan.to}.{stage}", ends)
+        at |= self._recorded(self._plan.to, stage, ends.keys() - at.keys())
         for (topic, p), end in ends.items():
             if at.get((topic, p), 0) < end:
                 yield f"{topic} ({stage}/{p})", self.between((topic, p), at.get((topic, p), 0), end)
