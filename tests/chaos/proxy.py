@@ -13,10 +13,11 @@ import asyncio
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-END_TXN, ADD_OFFSETS, TXN_OFFSETS = 26, 25, 28
-DELAY, CUT, MUTE, HOLD = "delay", "cut", "mute", "hold"
+PRODUCE, END_TXN, ADD_OFFSETS, TXN_OFFSETS = 0, 26, 25, 28
+DELAY, CUT, MUTE, HOLD, MEET = "delay", "cut", "mute", "hold", "meet"
+ANSWER_S = 5.0
 
 
 @dataclass
@@ -25,7 +26,9 @@ class Rule:
 
     `delay` keeps the request, and all behind it, for a while. `cut` loses it and closes the connection. `mute` passes it
     on and loses the answer with the connection. `hold` closes the client's connection and gives the request to the
-    broker later, when the client may have long asked again over another one.
+    broker later, when the client may have long asked again over another one. `meet` holds an EndTxn too, and lets it reach
+    the broker at the worst moment: between the first records of the next transaction of the same transactional id and
+    the rest of them; after `seconds` without such a transaction it is lost.
     """
 
     name: str
@@ -42,6 +45,15 @@ class Rule:
         )
 
 
+@dataclass
+class Meeting:
+    """A held request, and the transactional id whose next transaction it is to meet."""
+
+    transactional_id: bytes
+    due: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Proxy:
     """All connections of one port."""
 
@@ -49,6 +61,7 @@ class Proxy:
         self._broker_port = broker_port
         self.rules: list[Rule] = []
         self._late: set[asyncio.Task[None]] = set()
+        self._meetings: list[Meeting] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, until either side ends it."""
@@ -68,6 +81,27 @@ class Proxy:
                 print(json.dumps({"struck": rule.name, "left": rule.count}), flush=True)  # noqa: T201 - the answer
                 return rule
         return None
+
+    def meeting(self, request: bytes) -> Meeting:
+        """Keep a place for this EndTxn behind the next records of its transactional id."""
+        meeting = Meeting(transactional_id(request))
+        self._meetings.append(meeting)
+        return meeting
+
+    def met(self, request: bytes) -> Meeting | None:
+        """The meeting that this request is the first record of, if any."""
+        if int.from_bytes(request[:2], signed=True) != PRODUCE:
+            return None
+        for meeting in self._meetings:
+            if transactional_id(request) == meeting.transactional_id:
+                self._meetings.remove(meeting)
+                return meeting
+        return None
+
+    def missed(self, meeting: Meeting) -> None:
+        """Nobody came."""
+        if meeting in self._meetings:
+            self._meetings.remove(meeting)
 
     def later(self, work: asyncio.Task[None]) -> None:
         """Keep hold of a task until it is done."""
@@ -91,6 +125,7 @@ class Connection:
         self._up_reader, self._up_writer = up_reader, up_writer
         self._muted = b""
         self._held = False
+        self._awaited: dict[bytes, asyncio.Event] = {}
 
     async def run(self) -> None:
         """Both directions, until one ends."""
@@ -111,13 +146,22 @@ class Connection:
                     self._held = True
                     self._proxy.later(asyncio.create_task(self._send_late(request, rule.seconds)))
                     return
+                if rule is not None and rule.do == MEET:
+                    self._held = True
+                    meeting = self._proxy.meeting(request)
+                    self._proxy.later(asyncio.create_task(self._send_at(meeting, request, rule.seconds)))
+                    return
                 if rule is not None and rule.do == CUT:
                     return
                 if rule is not None and rule.do == DELAY:
                     await asyncio.sleep(rule.seconds)
                 if rule is not None and rule.do == MUTE:
                     self._muted = request[4:8]
-                await self._send(request)
+                meeting = self._proxy.met(request)
+                if meeting is None:
+                    await self._send(request)
+                else:
+                    await self._send_and_meet(request, meeting)
 
     async def _answers(self) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -127,10 +171,34 @@ class Connection:
                     return
                 self._writer.write(len(answer).to_bytes(4) + answer)
                 await self._writer.drain()
+                if answer[:4] in self._awaited:
+                    self._awaited.pop(answer[:4]).set()
 
     async def _send(self, request: bytes) -> None:
         self._up_writer.write(len(request).to_bytes(4) + request)
         await self._up_writer.drain()
+
+    async def _send_and_meet(self, request: bytes, meeting: Meeting) -> None:
+        """Once the broker has these records the held request is let go; what the client sends behind them waits for it."""
+        answered = self._awaited[request[4:8]] = asyncio.Event()
+        await self._send(request)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                await answered.wait()
+                meeting.due.set()
+                await meeting.over.wait()
+
+    async def _send_at(self, meeting: Meeting, request: bytes, seconds: float) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await meeting.due.wait()
+            async with asyncio.timeout(ANSWER_S):
+                await self._send(request)
+                while (await frame(self._up_reader))[:4] != request[4:8]:
+                    pass  # answers of what was under way before
+        self._proxy.missed(meeting)
+        meeting.over.set()
+        self._up_writer.close()
 
     async def _send_late(self, request: bytes, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -139,6 +207,17 @@ class Connection:
             while await frame(self._up_reader):  # answers of what was under way before, and at last its own
                 pass
         self._up_writer.close()
+
+
+def transactional_id(request: bytes) -> bytes:
+    """Of a Produce or an EndTxn, whose body begins with it. From the versions on that are called flexible a string's
+    length is a varint, one more than the length, and the header ends with a list of tags, which clients leave empty.
+    """
+    flexible = int.from_bytes(request[2:4]) >= {PRODUCE: 9, END_TXN: 3}[int.from_bytes(request[:2])]
+    at = 10 + max(0, int.from_bytes(request[8:10], signed=True))  # behind the client's name
+    if flexible:
+        return request[at + 2 : at + 1 + request[at + 1]]  # ids here are shorter than 127 bytes
+    return request[at + 2 : at + 2 + max(0, int.from_bytes(request[at : at + 2], signed=True))]
 
 
 async def frame(reader: asyncio.StreamReader) -> bytes:

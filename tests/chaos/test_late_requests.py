@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -9,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from tests.chaos.cluster import Cluster
-from tests.chaos.proxy import END_TXN, HOLD, Rule
+from tests.chaos.proxy import END_TXN, HOLD, MEET, Rule
 from tests.checker.reading import TopicsReader
 
 from rivergate.adapters.kafka_log import KafkaShardLog
-from rivergate.domain.errors import CommitUnknown
+from rivergate.domain.errors import CommitUnknown, RivergateError
 from rivergate.kernel.shard import ShardSpec
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,31 @@ def test_a_late_end_of_one_transaction_does_not_commit_the_next(cluster: Cluster
     log.close()
     with TopicsReader(cluster.bootstrap) as reader:
         assert [x.value for x in reader.read([OUT])[OUT]] == [b"committed"]
+
+
+def test_a_session_that_goes_on_loses_its_next_transaction_to_the_late_end(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why a session begins anew: the request of then commits what is aborted."""
+    monkeypatch.setattr(KafkaShardLog, "_heard", lambda *_: None)
+    monkeypatch.setattr(KafkaShardLog, "_disconnected", lambda _: None)
+    log = KafkaShardLog(cluster.for_app, ShardSpec(APP, "gate", 0, (), "code", "worker"))
+    log.open()
+    striking = threading.Thread(
+        target=cluster.proxy.strike, args=(Rule("late", MEET, END_TXN, f"{APP}.gate.", LATE_S), 10.0)
+    )
+    striking.start()
+    _write(log, b"committed")
+    log.commit()
+    striking.join()
+    log.begin()
+    log.write(OUT, 0, None, b"aborted", [])
+    log._live().flush(10.0)
+    with contextlib.suppress(RivergateError):
+        log.abort()
+    log.close()
+    with TopicsReader(cluster.bootstrap) as reader:
+        assert [x.value for x in reader.read([OUT])[OUT]] == [b"committed", b"aborted"]
 
 
 def _write(log: KafkaShardLog, value: bytes) -> None:
