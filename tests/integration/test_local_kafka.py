@@ -96,7 +96,8 @@ def test_a_log_that_has_served_is_settled_before_the_next_broker(own: LocalKafka
     own.start(tell)
     assert any("settling" in t for t in told)
     log = own.log_file.read_text()
-    assert "Fencing broker 1 " in log.rpartition("Kafka version: ")[0]
+    settling = log.rpartition("Kafka version: ")[0].partition("Fencing broker 1 ")[2]
+    assert "Processed maybeFenceStaleBroker" in settling.partition("due to signal SIGTERM")[0]
     assert "DUPLICATE_BROKER_REGISTRATION" not in log
 
 

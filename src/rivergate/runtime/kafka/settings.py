@@ -108,9 +108,11 @@ def controller_properties(controller_port: int) -> str:
     return _CONTROLLER.format(controller_port=controller_port)
 
 
-def log4j_properties() -> str:
-    """Log4j's settings: everything to `broker.log` below the working directory, at most 40 MB of it."""
-    return _LOG4J
+def log4j_properties(debug: str | None = None) -> str:
+    """Log4j's settings: everything to `broker.log` below the working directory, at most 40 MB of it. `debug` names a class
+    whose debug lines are wanted too.
+    """
+    return _LOG4J if debug is None else f"{_LOG4J}logger.debug.name = {debug}\nlogger.debug.level = debug\n"
 
 
 def java_options(heap_mb: int, temporary: str) -> tuple[str, ...]:

@@ -63,14 +63,19 @@ def test_a_broker_that_never_answers(tmp_path: Path) -> None:
     assert caught.value.where.endswith("broker.log")
 
 
+ACTIVE, FENCING = "Becoming the active controller\n", "Fencing broker 1 at epoch 9\n"
+PROCESSED = "Processed maybeFenceStaleBroker(61687610) in 300 us\n"
+
+
 @pytest.mark.parametrize(
     ("said", "ended"),
     [
-        (["", "Becoming the active controller", "Becoming the active controller\nFencing broker 1 at epoch 9"], True),
-        (["Becoming the active controller"], False),
+        (["", ACTIVE, f"{ACTIVE}{PROCESSED}{FENCING}", f"{ACTIVE}{PROCESSED}{FENCING}{PROCESSED}"], True),
+        ([f"{ACTIVE}{PROCESSED}{FENCING}"], False),
+        ([f"{ACTIVE}{PROCESSED}"], False),
         ([""], False),
     ],
-    ids=["a broker was registered", "none was", "a controller that hangs"],
+    ids=["a broker was registered", "its end was never written", "none was", "a controller that hangs"],
 )
 def test_the_end_of_a_killed_brokers_registration_is_waited_for(said: list[str], ended: bool) -> None:
     """As long as it can come, and no longer."""
