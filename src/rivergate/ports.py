@@ -144,7 +144,10 @@ class ShardLog(Protocol):
         """Write the commit record. Its append time and offset are known after `commit`."""
 
     def journal_appended(self) -> tuple[int, int]:
-        """(offset, broker's append time in ms) of the commit record of the last transaction."""
+        """(offset, broker's append time in ms) of the commit record of the last transaction.
+
+        Raises `CommitUnknown` where the broker didn't say: it's the journal that tells.
+        """
 
     def send_offsets(self, offsets: Mapping[TopicPartition, int], metadata: str) -> None:
         """Commit these input offsets with the transaction."""

@@ -62,8 +62,12 @@ class KafkaCopier:
             if error is not None:
                 failures.append(error)
                 return
+            offset = message.offset()
+            if offset is None:  # asked twice, the broker may say only that it has it; the note needs to know where
+                failures.append(KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER))
+                return
             tp = message.topic() or "", message.partition() or 0
-            ends[tp] = max(ends.get(tp, 0), (message.offset() or 0) + 1)
+            ends[tp] = max(ends.get(tp, 0), offset + 1)
 
         try:
             self._producer.begin_transaction()

@@ -22,6 +22,8 @@ from rivergate.kernel.shard import ShardSpec
 
 _BROKEN = {"FAIL", "REQTMOUT"}
 """How librdkafka marks its lines on connections that ended and on requests without an answer."""
+UNTOLD = -1
+"""For an offset: a broker that lost its memory of the batch answers to the second request only that it has it."""
 COMMIT_S = 10.0
 METADATA_S = 15.0
 OFFSETS_S = 5.0
@@ -201,7 +203,8 @@ class KafkaShardLog:
 
     def _journal_delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._appended = (message.offset() or 0, message.timestamp()[1])
+            offset = message.offset()
+            self._appended = (UNTOLD if offset is None else offset, message.timestamp()[1])
 
     def journal_appended(self) -> tuple[int, int]:
         """(offset, append time in ms) of the newest commit record."""
@@ -209,6 +212,8 @@ class KafkaShardLog:
             self._live().poll(0)
         if self._appended[0] < 0:
             self._live().flush(COMMIT_S)
+        if self._appended[0] < 0:
+            raise CommitUnknown("the broker has the commit record, but was asked twice and didn't say where")
         return self._appended
 
     def send_offsets(self, offsets: Mapping[Partition, int], metadata: str) -> None:

@@ -48,7 +48,8 @@ class KafkaWriter:
     def send(self, record: Output, headers: Headers) -> tuple[int, int]:
         """Write and wait until it is durable; returns (partition, offset).
 
-        Raises `BrokerUnavailable`, `UnknownTopic`, and `BadInput` for a record above the topic's limit.
+        Raises `BrokerUnavailable`, also where a broker that was asked twice has the record, but doesn't say where;
+        `UnknownTopic`; and `BadInput` for a record above the topic's limit.
         """
         answer: list[tuple[KafkaError | None, Message]] = []
         self._produce(record, headers, lambda error, message: answer.append((error, message)))
@@ -61,7 +62,14 @@ class KafkaWriter:
         if error is not None:
             raise self._as_ours(KafkaException(error), record)
         self.delivered += 1
-        return message.partition() or 0, message.offset() or 0
+        offset = message.offset()
+        if offset is None:
+            raise BrokerUnavailable(
+                f"{record.topic} has the record, but the broker was asked twice and didn't say where",
+                where=self._bootstrap,
+                remedy="send it again: it has the same id, so it counts once",
+            )
+        return message.partition() or 0, offset
 
     def send_soon(self, record: Output, headers: Headers, failed: Failed) -> None:
         """Write without waiting; blocks only while the queue is full.

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from rivergate.adapters import kafka_copy
 from rivergate.adapters.kafka_copy import Copy, KafkaCopier
-from rivergate.domain.errors import Fenced
+from rivergate.domain.errors import CommitUnknown, Fenced
 
 
 class FullProducer:
@@ -51,6 +51,19 @@ class FullProducer:
         """Nothing is left."""
 
 
+class UntellingProducer(FullProducer):
+    """The broker has each record, and doesn't say where."""
+
+    def produce(self, topic: str, *_: Any, **given: Any) -> None:
+        """One record, which is confirmed at once."""
+        self.taken.append(topic)
+        if "on_delivery" in given:
+            given["on_delivery"](None, self)
+
+    def offset(self) -> int | None:
+        """As of a message."""
+
+
 def write(producer: FullProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two copies and a note."""
     monkeypatch.setattr(kafka_copy, "fencing_producer", lambda *_: producer)
@@ -69,3 +82,11 @@ def test_a_fence_may_be_the_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which ends a transaction that takes too long; so the message names both."""
     with pytest.raises(Fenced, match="taken over, or the broker's transaction timeout has passed"):
         write(FullProducer(fenced=True), monkeypatch)
+
+
+def test_a_copy_of_which_nobody_says_where_it_is_isnt_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note would tell of a wrong end, from which the next copy would go on."""
+    producer = UntellingProducer()
+    with pytest.raises(CommitUnknown, match="DUPLICATE_SEQUENCE_NUMBER"):
+        write(producer, monkeypatch)
+    assert "notes" not in producer.taken
