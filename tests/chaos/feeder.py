@@ -27,12 +27,14 @@ FLUSH_S = 90.0
 
 @dataclass(frozen=True)
 class Fed:
-    """An event that the broker has confirmed."""
+    """An event that the broker has confirmed. A broker that was killed between writing and confirming tells nobody where it
+    wrote: then there's no offset.
+    """
 
     n: int
     key: str
     partition: int
-    offset: int
+    offset: int | None
 
 
 class Feeder(threading.Thread):
@@ -106,9 +108,10 @@ class Feeder(threading.Thread):
             if error is not None:
                 self.failed.append(f"event {n}: {error}")
                 return
-            fed = Fed(n, key, int(message.partition() or 0), int(message.offset() or 0))
+            offset = message.offset()
+            fed = Fed(n, key, int(message.partition() or 0), offset if offset is not None and offset >= 0 else None)
             self.fed.append(fed)
-            if n % LABEL_EVERY == 0:
+            if n % LABEL_EVERY == 0 and fed.offset is not None:
                 self._unlabelled.append(fed)
 
         self._producer.produce(

@@ -26,8 +26,9 @@ def all_of_it(world: World) -> Iterator[Found]:
 def order(world: World) -> Iterator[Found]:
     """For each key: processed in the order of the topic, counted without a gap."""
     wanted: dict[str, list[int]] = defaultdict(list)
-    for fed in sorted(world.fed, key=lambda x: (x.partition, x.offset)):
-        wanted[fed.key].append(fed.n)
+    for line in world.lines("readings"):
+        if line.kind == "chaos.reading":
+            wanted[str(line.get("key"))].append(int(line.get("n")))
     found: dict[str, list[int]] = defaultdict(list)
     for line in world.seen:
         key, n, count = str(line.get("key")), int(line.get("n")), int(line.get("count"))
