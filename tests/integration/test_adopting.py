@@ -37,10 +37,10 @@ WATCHER, COLLEAGUE = "agent-watcher", "agent-colleague"
 
 @pytest.fixture
 def old(kafka: LocalKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """An app that has learnt, and stands still."""
+    """An app that has learnt, and stands still. It keeps its snapshots outside its data directory."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")
     found = Place(kafka.bootstrap, tmp_path / "old")
-    with found.run("before") as session:
+    with found.run("before", snapshots=str(tmp_path / "store")) as session:
         found.feed(TAUGHT)
         until(session, lambda: found.has_read_all(WATCHER))
     return found
@@ -90,7 +90,7 @@ def test_it_begins_with_what_the_other_has_learnt(old: Place, young: Place, tmp_
     model = model_of(old, 1)
     file = tmp_path / "model.pkl"
     file.write_bytes(pickle.dumps(model))
-    here = importing.Place(young.name, DataDir(young.folder))
+    here = importing.Place(young.name, DataDir(young.folder), str(tmp_path / "store"))
     theirs = DataDir(old.folder)
     snapshot = OtherSnapshot(f"{old.name}/{WATCHER}/1", theirs.snapshots, theirs.keys / "snapshots.pub")
     whole = import_snapshot(here, snapshot, "ada", "it watches the same machines")

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,13 @@ Reference = Annotated[str, typer.Argument(metavar="MODULE:APP", help="The app, a
 AppName = Annotated[str | None, typer.Option("--app", help="Run it under another name (topics begin with it).")]
 Partitions = Annotated[int | None, typer.Option(min=1, help="Partitions of inputs and system topics.")]
 DataDirOption = Annotated[Path | None, typer.Option(file_okay=False, help="Keys, snapshots, views, logs.")]
+Snapshots = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Keep snapshots and models there. [default: in the data directory, which notes another place]",
+    ),
+]
 HostOption = Annotated[HostName, typer.Option("--host", help="Agents as Ray actors, or as processes.")]
 Workers = Annotated[
     int | None,
@@ -86,6 +94,7 @@ def run(
     app: AppName = None,
     partitions: Partitions = None,
     data_dir: DataDirOption = None,
+    snapshots: Snapshots = None,
     host: HostOption = HostName.RAY,
     workers: Workers = None,
     spares: Spares = 1,
@@ -98,12 +107,10 @@ def run(
     limit: Limit = None,
 ) -> None:
     """Run an app on a given Kafka until Ctrl-C: agents, gate, effects, review service, audit."""
-    ref = app_ref(reference, app, partitions)
-    folder = data_dir or default_data_dir(ref.name)
+    asked = options_of(reference, app, partitions, data_dir, snapshots, accept_new_code, begin, model, limit)
     in_foreground(
-        RunOptions(
-            app=ref,
-            data_dir=folder,
+        replace(
+            asked,
             bootstrap=bootstrap,
             host=host,
             workers=workers,
@@ -111,10 +118,6 @@ def run(
             stages=tuple(stage or ()),
             otlp=otlp,
             review_port=review_port,
-            accept_new_code=accepted(accept_new_code),
-            begin=beginnings(load_app(reference), begin or ()),
-            models=adoptions(load_app(reference), Place(ref.name, DataDir(folder)), model or ()),
-            limits=parse_limits(limit or ()),
         )
     )
 
@@ -124,6 +127,7 @@ def up(
     app: AppName = None,
     partitions: Partitions = None,
     data_dir: DataDirOption = None,
+    snapshots: Snapshots = None,
     host: HostOption = HostName.RAY,
     workers: Workers = None,
     spares: Spares = 1,
@@ -135,22 +139,32 @@ def up(
     limit: Limit = None,
 ) -> None:
     """Run an app with a local Apache Kafka of its own until Ctrl-C. Everything stays in the data directory."""
-    ref = app_ref(reference, app, partitions)
+    asked = options_of(reference, app, partitions, data_dir, snapshots, accept_new_code, begin, model, limit)
+    in_foreground(replace(asked, host=host, workers=workers, spares=spares, otlp=otlp, review_port=review_port))
+
+
+def options_of(
+    reference: str,
+    name: str | None,
+    partitions: int | None,
+    data_dir: Path | None,
+    snapshots: str | None,
+    accept_new_code: str | None,
+    begin: Sequence[str] | None,
+    model: Sequence[str] | None,
+    limit: Sequence[str] | None,
+) -> RunOptions:
+    """What has to be read to be understood, read. Raises `BadInput`, `ConfigError`."""
+    ref, app = app_ref(reference, name, partitions), load_app(reference)
     folder = data_dir or default_data_dir(ref.name)
-    in_foreground(
-        RunOptions(
-            app=ref,
-            data_dir=folder,
-            host=host,
-            workers=workers,
-            spares=spares,
-            otlp=otlp,
-            review_port=review_port,
-            accept_new_code=accepted(accept_new_code),
-            begin=beginnings(load_app(reference), begin or ()),
-            models=adoptions(load_app(reference), Place(ref.name, DataDir(folder)), model or ()),
-            limits=parse_limits(limit or ()),
-        )
+    return RunOptions(
+        app=ref,
+        data_dir=folder,
+        snapshots=snapshots,
+        accept_new_code=accepted(accept_new_code),
+        begin=beginnings(app, begin or ()),
+        models=adoptions(app, Place(ref.name, DataDir(folder), snapshots), model or ()),
+        limits=parse_limits(limit or ()),
     )
 
 

@@ -48,8 +48,10 @@ class Place:
         return self._store(VerifyingKey(keys.load_public(self.data.keys, keys.SNAPSHOTS)))
 
     def store_to_sign(self) -> ModelStore:
-        """Its models, to be added to. Its keys are made where it has none yet. Raises `ConfigError`."""
+        """Its models, to be added to. Its keys are made where it has none yet. Raises `BadInput`, `ConfigError`."""
         keys.ensure_keys(self.data.make().keys)
+        if self.snapshots is not None:
+            self.data.note_snapshots(self.snapshots)
         return self._store(keys.load_key(self.data.keys, keys.SNAPSHOTS))
 
     def _store(self, key: SigningKey | VerifyingKey) -> ModelStore:

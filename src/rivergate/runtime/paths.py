@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from rivergate.domain.errors import ConfigError
+from rivergate.domain.errors import BadInput, ConfigError
 
 
 def default_data_dir(app: str) -> Path:
@@ -49,8 +49,28 @@ class DataDir:
 
     @property
     def snapshots(self) -> str:
-        """URL of the snapshot store."""
-        return str(self.root / "snapshots")
+        """URL of the snapshot store: as noted, else a folder in here."""
+        try:
+            return self._snapshots_file.read_text().strip()
+        except FileNotFoundError:
+            return str(self.root / "snapshots")
+
+    def note_snapshots(self, url: str) -> None:
+        """Keep snapshots at this URL from the first start on. Raises `BadInput` where they are elsewhere already."""
+        noted = self.snapshots
+        if url == noted:
+            return
+        if self._snapshots_file.exists() or (self.root / "snapshots").exists():
+            raise BadInput(
+                f"--snapshots {url}: the app's snapshots are at {noted} already",
+                where=str(self.root),
+                remedy=f"leave the option out; or, while nothing runs, copy all from there and write the URL into {self._snapshots_file}",
+            )
+        self._snapshots_file.write_text(f"{url}\n")
+
+    @property
+    def _snapshots_file(self) -> Path:
+        return self.root / "snapshots.url"
 
     @property
     def logs(self) -> Path:

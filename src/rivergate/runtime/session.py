@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rivergate.adapters.blob_store import FsspecBlobs
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.endings import take_ending
@@ -45,7 +46,8 @@ class RunOptions:
     """How to run an app. No `bootstrap` means a local Kafka in the data directory; `spares` are processes for each stage
     that have imported everything and wait to take over. No `workers` means as many as each stage was scaled to, else one.
     `begin` says where agents' stages without a journal begin with history: at `beginning`, or at a time (RFC 3339);
-    `models` which imported model they adopt, by its digest. `limits` are those of `runtime.limits` that shall differ from their defaults.
+    `models` which imported model they adopt, by its digest. `limits` are those of `runtime.limits` that shall differ from
+    their defaults. `snapshots` is the URL of the store, if it isn't to be in the data directory, which notes it.
     """
 
     app: AppRef
@@ -61,6 +63,7 @@ class RunOptions:
     begin: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    snapshots: str | None = None
     security: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -165,6 +168,9 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
     """Start a broker if none is given, the supervisor and everything else; ready when it yields; ended afterwards."""
     data = DataDir(options.data_dir).make()
     demand_unlocked(data.lock_file)
+    if options.snapshots is not None:
+        FsspecBlobs(options.snapshots)
+        data.note_snapshots(options.snapshots)
     if options.review_port and (not options.stages or REVIEW in options.stages):
         demand(options.review_port)
     for stale in (data.state_file, data.declaration_file):

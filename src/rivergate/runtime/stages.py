@@ -101,7 +101,7 @@ def transactor(
 def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports, brake: Brake | None = None) -> Tools:
     """What a driver works with beside its log."""
     data = spec.data
-    blobs = FsspecBlobs(str(spec.options.get("snapshots", data.snapshots)))
+    blobs = FsspecBlobs(data.snapshots)
     return Tools(
         snapshots=SnapshotStore(blobs, shard, keys.load_key(data.keys, keys.SNAPSHOTS)),
         reader=lambda: KafkaReader(spec.bootstrap, f"{shard.group}.replay", spec.security),
