@@ -27,10 +27,10 @@ from rivergate.domain.record import Headers
 from rivergate.runtime import garbage, keys
 from rivergate.runtime.app import load_app
 from rivergate.runtime.declaration import Declaration
-from rivergate.runtime.first_start import Bootstrap
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.spec import AppRef, ProcessSpec
 from rivergate.runtime.stages import wall_clock
+from rivergate.runtime.supervision.first_start import Bootstrap
 
 BATCH = 1_000
 LINES = 64

@@ -33,9 +33,9 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     """A stage exactly as a worker of the runtime runs it."""
     from rivergate.kernel.transactor import Transactor
     from rivergate.runtime.garbage import collect_rarely
-    from rivergate.runtime.recovering import RecoveryReports, unheard
     from rivergate.runtime.spec import ProcessSpec
     from rivergate.runtime.stages import driver_maker
+    from rivergate.runtime.supervision.recovering import RecoveryReports, unheard
     from rivergate.runtime.turns import take_short_turns
 
     driver = driver_maker(ProcessSpec.from_json(job["spec"]))(0, RecoveryReports(unheard))
@@ -101,7 +101,7 @@ def replay(job: dict[str, Any], _stop: threading.Event, profile: cProfile.Profil
     """What `rivergate replay` does with a shard, from nothing to its newest commit."""
     from rivergate.kernel.replay import replay_shard
     from rivergate.runtime.garbage import collect_rarely
-    from rivergate.runtime.recorded_app import RecordedApp
+    from rivergate.runtime.replay.recorded_app import RecordedApp
     from rivergate.runtime.spec import ProcessSpec
 
     collect_rarely()

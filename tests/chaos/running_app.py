@@ -16,14 +16,14 @@ import psutil
 from tests.chaos.app import PARTITIONS, REFERENCE
 
 from rivergate.domain.errors import BrokerUnavailable
-from rivergate.runtime.arrivals import has_arrived
 from rivergate.runtime.declaration import Declaration
-from rivergate.runtime.hosts import LocalProcess
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.plan import AUDIT, REVIEW
 from rivergate.runtime.running import StageProcess
 from rivergate.runtime.session import RunOptions, Session
 from rivergate.runtime.spec import AppRef
+from rivergate.runtime.supervision.arrivals import has_arrived
+from rivergate.runtime.supervision.hosts import LocalProcess
+from rivergate.runtime.supervision.plan import AUDIT, REVIEW
 
 READY_S = 90.0
 LOOK_S = 0.05

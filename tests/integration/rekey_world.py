@@ -26,10 +26,10 @@ from rivergate.domain.errors import UnknownTopic
 from rivergate.domain.journal import CommitRecord
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import Record
-from rivergate.runtime import commands
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
+from rivergate.runtime.supervision import commands
 
 REFERENCE = "tests.integration.rekey_app.app:app"
 OLD, NEW = 2, 4

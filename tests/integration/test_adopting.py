@@ -24,9 +24,9 @@ from rivergate.domain.journal import Adopted
 from rivergate.runtime import importing
 from rivergate.runtime.importing import OtherSnapshot, import_file, import_snapshot
 from rivergate.runtime.kafka import LocalKafka
-from rivergate.runtime.own_process import ask_own_process
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.recorded_app import RecordedApp
+from rivergate.runtime.replay.own_process import ask_own_process
+from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.session import Session
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -13,10 +13,10 @@ import pytest
 from confluent_kafka import Producer
 
 from rivergate.adapters.kafka_reader import KafkaReader
-from rivergate.runtime.changes import Change, ask, wait_for_answer
 from rivergate.runtime.kafka import LocalKafka
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef
+from rivergate.runtime.supervision.changes import Change, ask, wait_for_answer
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 2

@@ -28,8 +28,8 @@ from rivergate.domain.journal import CommitRecord
 from rivergate.domain.record import Headers, Record
 from rivergate.ports import Batch, Outputs
 from rivergate.runtime.kafka import LocalKafka
-from rivergate.runtime.own_process import ask_own_process
-from rivergate.runtime.recorded_app import RecordedApp
+from rivergate.runtime.replay.own_process import ask_own_process
+from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.session import RunOptions, Session, running
 from rivergate.runtime.spec import AppRef, ProcessSpec
 

@@ -15,8 +15,8 @@ from tests.integration.rekey_world import NEW, OLD, REFERENCE, STAGES, Feed, Mov
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import Record
 from rivergate.runtime.kafka import LocalKafka
-from rivergate.runtime.own_process import ask_own_process
 from rivergate.runtime.rekey.release import NotReleased
+from rivergate.runtime.replay.own_process import ask_own_process
 from rivergate.runtime.session import Session
 from rivergate.runtime.spec import AppRef, ProcessSpec
 

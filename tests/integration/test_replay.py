@@ -25,7 +25,7 @@ from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.tools import Limits
 from rivergate.kernel.written import Written
 from rivergate.runtime.kafka import LocalKafka
-from rivergate.runtime.reach_answer import retention_of
+from rivergate.runtime.replay.reach_answer import retention_of
 from rivergate.runtime.spec import AppRef, ProcessSpec
 
 DAY = 86_400 * SECOND

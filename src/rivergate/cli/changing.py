@@ -14,11 +14,11 @@ from rich.table import Table
 
 from rivergate.cli.patience import patient_progress
 from rivergate.domain.errors import AlreadyRunning, BadInput, RivergateError
-from rivergate.runtime.changes import Answer, Change, ask, wait_for_answer
 from rivergate.runtime.lock import demand_unlocked
 from rivergate.runtime.noted_app import noted_app
 from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.runtime.running import read_running
+from rivergate.runtime.supervision.changes import Answer, Change, ask, wait_for_answer
 
 AppOption = Annotated[str, typer.Option("--app", help="The app's name.")]
 DataDirOption = Annotated[Path | None, typer.Option(file_okay=False, help="The app's data directory.")]

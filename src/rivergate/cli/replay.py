@@ -23,9 +23,9 @@ from rivergate.cli.patience import patient_progress
 from rivergate.cli.replay_screen import replay_screen
 from rivergate.cli.run import app_ref
 from rivergate.domain.errors import BadInput
-from rivergate.runtime.commands import parse_shard
-from rivergate.runtime.own_process import ask_own_process
+from rivergate.runtime.replay.own_process import ask_own_process
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.supervision.commands import parse_shard
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -12,7 +12,7 @@ from rivergate.cli.app_place import place_of
 from rivergate.cli.finding import Finding
 from rivergate.cli.patience import patient_progress
 from rivergate.domain.errors import RivergateError
-from rivergate.runtime.own_process import ask_own_process
+from rivergate.runtime.replay.own_process import ask_own_process
 
 SOON = 0.25
 """Share of a topic's retention that has to be left, else it is time to do something."""

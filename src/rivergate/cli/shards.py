@@ -18,10 +18,10 @@ from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.cli.app_place import broker_of
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import BadInput, RivergateError
-from rivergate.runtime import commands
-from rivergate.runtime.commands import parse_shard
 from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.runtime.running import Running, read_running
+from rivergate.runtime.supervision import commands
+from rivergate.runtime.supervision.commands import parse_shard
 from rivergate.topics.near import did_you_mean
 
 shards = typer.Typer(no_args_is_help=True, help="What every shard is doing; stopping one and starting it again.")

@@ -20,7 +20,7 @@ from rivergate.cli.app_place import (
 )
 from rivergate.cli.patience import patient_progress
 from rivergate.cli.state_screen import state_screen
-from rivergate.runtime.own_process import ask_own_process
+from rivergate.runtime.replay.own_process import ask_own_process
 
 
 def state(

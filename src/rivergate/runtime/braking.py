@@ -11,8 +11,8 @@ from rivergate.kernel.brake import Awaited, Brake, TooFarBehind, TooMuchKept
 from rivergate.kernel.shard import ShardSpec
 from rivergate.ports import Fold
 from rivergate.runtime.limits import waiting
-from rivergate.runtime.recovering import RecoveryReports
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.supervision.recovering import RecoveryReports
 
 if TYPE_CHECKING:
     from rivergate.gate.fold import GateFold

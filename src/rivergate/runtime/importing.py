@@ -22,8 +22,8 @@ from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
 from rivergate.runtime import keys
 from rivergate.runtime.code import versions
-from rivergate.runtime.own_process import ask_own_process
 from rivergate.runtime.paths import DataDir
+from rivergate.runtime.replay.own_process import ask_own_process
 from rivergate.runtime.spec import AppRef, ProcessSpec
 
 _SNAPSHOT = re.compile(r"(?P<app>[^/@\s]+)/(?P<stage>agent-[^/@\s]+)/(?P<shard>\d{1,6})(?:@(?P<seq>\d{1,15}))?")

@@ -32,8 +32,8 @@ from rivergate.ports import Batch
 from rivergate.runtime.app import App
 from rivergate.runtime.asking_live import ANSWER_S, REMEDY, NotLive, door_of
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.prediction import predict
-from rivergate.runtime.state_report import state_report
+from rivergate.runtime.replay.prediction import predict
+from rivergate.runtime.replay.state_report import state_report
 from rivergate.runtime.worker import Driver
 
 _LOG = logging.getLogger("rivergate.runtime")

@@ -27,7 +27,7 @@ ORPHAN_GRACE_S = 4.0
 
 WORKER = "rivergate.runtime.run_worker:run_worker"
 ENTRIES = {
-    "supervisor": "rivergate.runtime.assembly:run_supervisor",
+    "supervisor": "rivergate.runtime.supervision.assembly:run_supervisor",
     "review": "rivergate.web.process:run_review",
     "audit": "rivergate.runtime.services:run_audit",
     "otlp": "rivergate.runtime.services:run_otlp",

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from rivergate.adapters.kafka_assignments import FollowedAssignments
 from rivergate.adapters.kafka_status import KafkaStatus
-from rivergate.runtime.arrivals import tell_arrival
 from rivergate.runtime.garbage import collect_rarely
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import AGENT, driver_maker
+from rivergate.runtime.supervision.arrivals import tell_arrival
 from rivergate.runtime.turns import take_short_turns
 from rivergate.runtime.worker import Between, Worker, nothing
 

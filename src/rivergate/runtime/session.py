@@ -15,14 +15,14 @@ from rivergate.adapters.blob_store import FsspecBlobs
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.endings import take_ending
-from rivergate.runtime.hosts import LocalProcess
 from rivergate.runtime.kafka.addresses import demand
 from rivergate.runtime.kafka.server import LocalKafka
 from rivergate.runtime.lock import demand_unlocked
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.plan import REVIEW
 from rivergate.runtime.running import Running, read_running
 from rivergate.runtime.spec import AppRef, ProcessSpec
+from rivergate.runtime.supervision.hosts import LocalProcess
+from rivergate.runtime.supervision.plan import REVIEW
 
 READY_S = 120.0
 STOP_S = 3.8

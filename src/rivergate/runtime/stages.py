@@ -27,8 +27,8 @@ from rivergate.runtime.app import App
 from rivergate.runtime.braking import Brakes
 from rivergate.runtime.code import code_digest, versions
 from rivergate.runtime.limits import kernel_limits
-from rivergate.runtime.recovering import RecoveryReports
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.supervision.recovering import RecoveryReports
 from rivergate.runtime.worker import Driver, MakeDriver
 
 AGENT, GRAPH, GATE, EFFECTS = "agent", "graph", "gate", "effects"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError, ShardParked
-from rivergate.runtime.recovering import RecoveryReports
+from rivergate.runtime.supervision.recovering import RecoveryReports
 
 _LOG = logging.getLogger("rivergate.runtime")
 

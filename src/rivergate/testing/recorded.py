@@ -24,8 +24,8 @@ def demand_decides_as_recorded(app: App, recording: Path | str, *, snapshot_key:
 
     `def test_decides_as_recorded(): demand_decides_as_recorded(fleet.app, "tests/watcher-0.rec")`
     """
-    from rivergate.runtime.recording import Recording
-    from rivergate.runtime.replay_recording import replay_recording
+    from rivergate.runtime.replay.recording import Recording
+    from rivergate.runtime.replay.replay_recording import replay_recording
 
     key = Path(snapshot_key) if snapshot_key is not None else None
     parts = replay_recording(app, Recording.load(Path(recording)), key)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.chaos.app import PARTITIONS
 from tests.chaos.strikes.arena import AGENT, EFFECTS, GATE, Arena, Fault
 
-from rivergate.runtime.changes import Change, answer_to, ask
+from rivergate.runtime.supervision.changes import Change, answer_to, ask
 
 
 def rescale_up(arena: Arena, fault: str) -> None:

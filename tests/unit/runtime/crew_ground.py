@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rivergate.runtime.arrivals import tell_arrival
-from rivergate.runtime.crew import Crew
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.plan import Slot
 from rivergate.runtime.spec import AppRef, ProcessSpec
+from rivergate.runtime.supervision.arrivals import tell_arrival
+from rivergate.runtime.supervision.crew import Crew
+from rivergate.runtime.supervision.plan import Slot
 
 
 class Process:

@@ -15,7 +15,7 @@ from rivergate.kernel.replay import replay_commits
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.tools import Limits
 from rivergate.runtime.app import App
-from rivergate.runtime.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
+from rivergate.runtime.replay.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
 
 POLICY = Path(__file__)
 

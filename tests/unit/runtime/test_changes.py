@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rivergate.domain.errors import ConfigError, RivergateError
-from rivergate.runtime.changes import Answer, Change, Changes, answer_to, ask, wait_for_answer
-from rivergate.runtime.moves import Done, Moves, Steps
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.scaled import forget_workers, note_workers, noted_workers
+from rivergate.runtime.supervision.changes import Answer, Change, Changes, answer_to, ask, wait_for_answer
+from rivergate.runtime.supervision.moves import Done, Moves, Steps
+from rivergate.runtime.supervision.scaled import forget_workers, note_workers, noted_workers
 
 
 class Script(Moves):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rivergate.runtime import commands
 from rivergate.runtime.paths import DataDir
+from rivergate.runtime.supervision import commands
 
 
 def test_what_is_parked_stays_so_until_it_is_resumed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.domain.errors import ConfigError
 from rivergate.runtime.endings import leave_ending
-from rivergate.runtime.plan import Slot
+from rivergate.runtime.supervision.plan import Slot
 
 AGENT = Slot("agent-x-0", "agent", "agent-x", (0, 1))
 SPARE = Slot("agent-x-spare-0", "agent", "agent-x")

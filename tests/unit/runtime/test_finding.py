@@ -15,7 +15,7 @@ from tests.unit.runtime.recorded_world import app_of
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput
 from rivergate.domain.record import Headers, Position
-from rivergate.runtime.finding import NotRecorded, find_actions, find_event
+from rivergate.runtime.replay.finding import NotRecorded, find_actions, find_event
 from rivergate.runtime.session import unheard
 
 AGENTS, DOORS, GRAPHS = "a1" + "0" * 30, "a2" + "0" * 30, "b1" + "0" * 30

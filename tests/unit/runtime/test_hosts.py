@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rivergate.runtime import hosts
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.spec import AppRef, ProcessSpec
+from rivergate.runtime.supervision import hosts
 
 
 class Started:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rivergate.adapters.kafka_status import ShardStatus
-from rivergate.runtime.life_signs import ONCE_MORE_S, START_S, LifeSigns
+from rivergate.runtime.supervision.life_signs import ONCE_MORE_S, START_S, LifeSigns
 
 LIMIT_S = 30.0
 

@@ -13,11 +13,11 @@ from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.adapters.kafka_status import ShardStatus
 from rivergate.domain.errors import BadInput, ConfigError, RivergateError
-from rivergate.runtime import plan
-from rivergate.runtime.arrivals import tell_arrival
 from rivergate.runtime.endings import leave_ending
-from rivergate.runtime.moves import DRAIN_S, SILENT_S, Moves, Steps
-from rivergate.runtime.plan import Slot
+from rivergate.runtime.supervision import plan
+from rivergate.runtime.supervision.arrivals import tell_arrival
+from rivergate.runtime.supervision.moves import DRAIN_S, SILENT_S, Moves, Steps
+from rivergate.runtime.supervision.plan import Slot
 
 STAGE = "agent-x"
 SHARDS = (0, 1, 2, 3)

@@ -10,7 +10,7 @@ from tests.unit.kernel.test_past import NEVER
 from tests.unit.runtime.recorded_world import recorded
 
 from rivergate.domain.errors import RivergateError
-from rivergate.runtime.own_process import _lines, ask_own_process
+from rivergate.runtime.replay.own_process import _lines, ask_own_process
 from rivergate.runtime.spec import AppRef, ProcessSpec
 
 WORLD = "tests.unit.runtime.recorded_world"

@@ -13,8 +13,8 @@ from tests.unit.runtime.recorded_world import app_of, changed, recorded, recordi
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.signing import SigningKey
 from rivergate.kernel.past import NothingToReplay
-from rivergate.runtime.recording import Recording
-from rivergate.runtime.replay_recording import replay_recording
+from rivergate.runtime.replay.recording import Recording
+from rivergate.runtime.replay.replay_recording import replay_recording
 
 
 def test_a_recording_from_the_beginning_needs_no_key(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ import pytest
 from rivergate.agents import Agent
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.event import Event, Proposal
-from rivergate.runtime import commands
 from rivergate.runtime.app import App, load_app
 from rivergate.runtime.declaration import Declaration, wait_for_declaration
 from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.plan import plan
 from rivergate.runtime.running import RunningState, StageProcess, read_running
 from rivergate.runtime.spec import AppRef, ProcessSpec
+from rivergate.runtime.supervision import commands
+from rivergate.runtime.supervision.plan import plan
 
 
 class Ping(Event, topic="pings"):

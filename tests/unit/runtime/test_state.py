@@ -16,8 +16,8 @@ from rivergate.domain.record import Record
 from rivergate.learning import Prequential
 from rivergate.ports import Batch, Outputs
 from rivergate.runtime.app import App
-from rivergate.runtime.prediction import predict
-from rivergate.runtime.state_report import state_report
+from rivergate.runtime.replay.prediction import predict
+from rivergate.runtime.replay.state_report import state_report
 
 START = 1_900_000_000 * SECOND
 

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from rivergate.domain.errors import BrokerUnavailable, ConfigError
-from rivergate.runtime import supervisor
-from rivergate.runtime.plan import Slot
-from rivergate.runtime.supervisor import Owners, insist
+from rivergate.runtime.supervision import supervisor
+from rivergate.runtime.supervision.plan import Slot
+from rivergate.runtime.supervision.supervisor import Owners, insist
 
 SLOT = Slot("agent-a-0", "agent", "agent-a", (0, 1))
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from rivergate.domain.errors import BadInput, BrokerUnavailable, Fenced, ShardParked
-from rivergate.runtime import recovering
 from rivergate.runtime import worker as module
-from rivergate.runtime.recovering import RecoveryReports
 from rivergate.runtime.session import unheard
+from rivergate.runtime.supervision import recovering
+from rivergate.runtime.supervision.recovering import RecoveryReports
 from rivergate.runtime.worker import ShardReport, Worker
 
 WAIT_S = 10.0

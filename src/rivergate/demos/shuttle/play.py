@@ -20,7 +20,7 @@ from rivergate.demos.shuttle.telemetry import ShuttleTelemetry, truths
 from rivergate.demos.shuttle.topic_reader import TopicReader, app_topics, producer_settings, records_on
 from rivergate.demos.shuttle.watcher import ShuttleWatcher
 from rivergate.domain.errors import RivergateError
-from rivergate.runtime.replaying import replay_in_own_process
+from rivergate.runtime.replay.replaying import replay_in_own_process
 from rivergate.runtime.session import Session, Tell
 
 STALLED_S = 90.0

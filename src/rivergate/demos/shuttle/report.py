@@ -27,7 +27,7 @@ class Replayed:
 
     @classmethod
     def of(cls, found: Mapping[str, Any], stage: str) -> Replayed:
-        """What `rivergate.runtime.replaying` printed, as far as the report needs it."""
+        """What `rivergate.runtime.replay.replaying` printed, as far as the report needs it."""
         shards = found["shards"]
         figures = found["figures"].get(stage, {})
         wrong = tuple(f"{s['stage']}/{s['shard']}: {s['difference']}" for s in shards if s["difference"])

@@ -14,12 +14,12 @@ from rivergate.domain.record import Position
 from rivergate.kernel.past import NothingToReplay, Past, newest_entry
 from rivergate.kernel.written import EARLIER
 from rivergate.ports import Batch
-from rivergate.runtime.finding import find_actions
-from rivergate.runtime.prediction import predict
-from rivergate.runtime.recorded_app import RecordedApp
+from rivergate.runtime.replay.finding import find_actions
+from rivergate.runtime.replay.prediction import predict
+from rivergate.runtime.replay.recorded_app import RecordedApp
+from rivergate.runtime.replay.state_report import state_report
 from rivergate.runtime.session import Tell
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.runtime.state_report import state_report
 
 _SEQ = re.compile(r"\d{1,15}")
 _ID = re.compile(r"[0-9a-fA-F]{4,32}")

@@ -1,4 +1,4 @@
-"""Replays in a process of their own: `python -m rivergate.runtime.replaying SPEC [DESCRIPTOR]`.
+"""Replays in a process of their own: `python -m rivergate.runtime.replay.replaying SPEC [DESCRIPTOR]`.
 
 What is asked stands in the spec's option `ask`; without one, every shard of agents and gate is folded again from
 nothing: {"shards": [{stage, shard, commits, digest, state_digest, compared_state, difference, strays}], "figures":
@@ -22,18 +22,18 @@ from rivergate.domain.errors import RivergateError
 from rivergate.kernel.replay import ShardReplay, replay_shard
 from rivergate.learning import Prequential
 from rivergate.runtime.garbage import collect_rarely
-from rivergate.runtime.own_process import ask_own_process
-from rivergate.runtime.recorded_app import RecordedApp
+from rivergate.runtime.replay.own_process import ask_own_process
+from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.session import Tell, unheard
 from rivergate.runtime.spec import ProcessSpec
 
 EVERYTHING = "everything"
 ANSWERS = {
-    EVERYTHING: "rivergate.runtime.replaying:answer",
-    "replay": "rivergate.runtime.replay_answer:answer",
-    "state": "rivergate.runtime.state_answer:answer",
-    "reach": "rivergate.runtime.reach_answer:answer",
-    "model": "rivergate.runtime.model_answer:answer",
+    EVERYTHING: "rivergate.runtime.replay.replaying:answer",
+    "replay": "rivergate.runtime.replay.replay_answer:answer",
+    "state": "rivergate.runtime.replay.state_answer:answer",
+    "reach": "rivergate.runtime.replay.reach_answer:answer",
+    "model": "rivergate.runtime.replay.model_answer:answer",
 }
 
 Answer = Callable[[ProcessSpec, dict[str, Any], Tell], dict[str, Any]]

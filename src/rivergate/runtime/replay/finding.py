@@ -14,7 +14,7 @@ from rivergate.domain.record import Position, Record, TopicPartition
 from rivergate.kernel.past import holds, journal_entries
 from rivergate.kernel.written import EARLIER, written_by
 from rivergate.runtime.app import App
-from rivergate.runtime.recorded_app import RecordedApp
+from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.session import Tell
 
 CommitName = tuple[str, int, int]

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from rivergate.domain.errors import RivergateError
-from rivergate.runtime.arrivals import forget_arrivals, has_arrived
 from rivergate.runtime.endings import take_ending
-from rivergate.runtime.hosts import Host, Running
-from rivergate.runtime.plan import Slot
 from rivergate.runtime.running import StageProcess
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.supervision.arrivals import forget_arrivals, has_arrived
+from rivergate.runtime.supervision.hosts import Host, Running
+from rivergate.runtime.supervision.plan import Slot
 
 _LOG = logging.getLogger("rivergate.runtime")
 

@@ -8,9 +8,9 @@ import threading
 from rivergate.adapters.ray_host import RayCluster
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime.endings import leave_ending
-from rivergate.runtime.hosts import Running
 from rivergate.runtime.run_worker import run_worker
 from rivergate.runtime.spec import ProcessSpec
+from rivergate.runtime.supervision.hosts import Running
 
 
 class RayHost:

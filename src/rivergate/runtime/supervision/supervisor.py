@@ -11,17 +11,17 @@ from typing import Any
 
 from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
-from rivergate.runtime import commands
-from rivergate.runtime.changes import Changes
-from rivergate.runtime.crew import Crew
-from rivergate.runtime.first_start import Bootstrap
-from rivergate.runtime.hosts import Host
-from rivergate.runtime.life_signs import SILENT_S, LifeSigns
-from rivergate.runtime.moves import Moves
-from rivergate.runtime.plan import Slot
 from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import wall_clock
+from rivergate.runtime.supervision import commands
+from rivergate.runtime.supervision.changes import Changes
+from rivergate.runtime.supervision.crew import Crew
+from rivergate.runtime.supervision.first_start import Bootstrap
+from rivergate.runtime.supervision.hosts import Host
+from rivergate.runtime.supervision.life_signs import SILENT_S, LifeSigns
+from rivergate.runtime.supervision.moves import Moves
+from rivergate.runtime.supervision.plan import Slot
 
 _LOG = logging.getLogger("rivergate.runtime")
 

@@ -11,11 +11,11 @@ from rivergate.domain import names
 from rivergate.domain.errors import BadInput
 from rivergate.kernel.past import NothingToReplay, newest_entry
 from rivergate.kernel.replay import ReplayedPart, replay_commits
-from rivergate.runtime.finding import Found, find_actions, find_event
-from rivergate.runtime.reach_answer import reach_of
-from rivergate.runtime.recorded_app import RecordedApp
-from rivergate.runtime.recording import Recording
-from rivergate.runtime.replay_recording import replay_recording
+from rivergate.runtime.replay.finding import Found, find_actions, find_event
+from rivergate.runtime.replay.reach_answer import reach_of
+from rivergate.runtime.replay.recorded_app import RecordedApp
+from rivergate.runtime.replay.recording import Recording
+from rivergate.runtime.replay.replay_recording import replay_recording
 from rivergate.runtime.session import Tell
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import fold_of

@@ -18,12 +18,13 @@ from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError, ShardParked
 from rivergate.domain.record import Record
 from rivergate.gate.control import REVIEW_SERVICE, as_output, key_record, policy_record
-from rivergate.runtime import commands, keys
+from rivergate.runtime import keys
 from rivergate.runtime.declaration import Declaration
 from rivergate.runtime.kafka.readiness import is_serving
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.plan import Slot
 from rivergate.runtime.stages import wall_clock
+from rivergate.runtime.supervision import commands
+from rivergate.runtime.supervision.plan import Slot
 from rivergate.topics.apply import apply_topics
 from rivergate.topics.catalogue import Catalogue
 

@@ -1,6 +1,6 @@
 """Asks a process of its own, and hears how far it is: replays run user code, which must not touch who asks.
 
-The process is `python -m rivergate.runtime.replaying SPEC DESCRIPTOR`. It answers on the pipe of that descriptor, a
+The process is `python -m rivergate.runtime.replay.replaying SPEC DESCRIPTOR`. It answers on the pipe of that descriptor, a
 line of JSON each: `{"tell": [what, share]}` any number of times, at last `{"answer": …}` or `{"error": {what, where,
 remedy}}`. Whatever user code prints is kept apart, and shown only where the process dies.
 """
@@ -24,7 +24,7 @@ from rivergate.runtime.spec import ProcessSpec
 
 SILENCE_S = 600.0
 """How long it may say nothing."""
-MODULE = "rivergate.runtime.replaying"
+MODULE = "rivergate.runtime.replay.replaying"
 _TAIL = 2000
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from rivergate.adapters.kafka_status import ShardStatus
 from rivergate.domain.errors import BadInput, RivergateError
 from rivergate.domain.names import GATE
-from rivergate.runtime import plan
-from rivergate.runtime.crew import Crew, Incarnation
+from rivergate.runtime.supervision import plan
+from rivergate.runtime.supervision.crew import Crew, Incarnation
 
 DRAIN_S = 20.0
 """How long an owner may take to drain a shard; then the next one fences it."""

@@ -9,15 +9,15 @@ from rivergate.adapters.kafka_assignments import AssignmentLog
 from rivergate.domain.errors import RivergateError
 from rivergate.runtime import keys
 from rivergate.runtime.declaration import Declaration, wait_for_declaration
-from rivergate.runtime.first_start import Bootstrap
-from rivergate.runtime.hosts import Host, LocalHost
 from rivergate.runtime.lock import data_lock
 from rivergate.runtime.noted_app import note_app
-from rivergate.runtime.plan import plan
 from rivergate.runtime.running import RunningState
-from rivergate.runtime.scaled import forget_workers, noted_workers
 from rivergate.runtime.spec import ProcessSpec
-from rivergate.runtime.supervisor import Supervisor
+from rivergate.runtime.supervision.first_start import Bootstrap
+from rivergate.runtime.supervision.hosts import Host, LocalHost
+from rivergate.runtime.supervision.plan import plan
+from rivergate.runtime.supervision.scaled import forget_workers, noted_workers
+from rivergate.runtime.supervision.supervisor import Supervisor
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -55,7 +55,7 @@ def assemble(spec: ProcessSpec) -> tuple[Supervisor, Bootstrap]:
         local = LocalHost()
         hosts: dict[bool, Host] = {False: local, True: local}
         if host == "ray" and any(s.under_ray for s in slots):
-            from rivergate.runtime.ray_hosting import RayHost
+            from rivergate.runtime.supervision.ray_hosting import RayHost
 
             hosts[True] = RayHost(app.name, spec.options.get("ray_address"))
         name = "supervisor" + "".join(f".{s}" for s in sorted(only))

@@ -8,7 +8,7 @@ from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.domain.clock import Micros, rfc3339
 from rivergate.kernel.lasting import Lasting, lasting
 from rivergate.kernel.reach import Reach, reach
-from rivergate.runtime.recorded_app import RecordedApp
+from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.session import Tell
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import wall_clock

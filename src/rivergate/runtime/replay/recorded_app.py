@@ -19,7 +19,7 @@ from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.written import Written
 from rivergate.runtime import keys
-from rivergate.runtime.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
+from rivergate.runtime.replay.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import fold_of, gate_inputs, shard_inputs, shard_spec
 

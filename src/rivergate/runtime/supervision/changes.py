@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from rivergate.domain.errors import RivergateError
-from rivergate.runtime.moves import Done, Moves, Reports, Steps
 from rivergate.runtime.paths import DataDir
-from rivergate.runtime.scaled import note_workers
+from rivergate.runtime.supervision.moves import Done, Moves, Reports, Steps
+from rivergate.runtime.supervision.scaled import note_workers
 
 _LOG = logging.getLogger("rivergate.runtime")
 

@@ -14,7 +14,7 @@ from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.written import Written
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
-from rivergate.runtime.recording import Recording, RecordingArchive, RecordingBlobs
+from rivergate.runtime.replay.recording import Recording, RecordingArchive, RecordingBlobs
 from rivergate.runtime.stages import fold_of
 
 

@@ -1,0 +1,1 @@
+"""Answers about the past, from the log and the snapshots, in processes of their own."""
