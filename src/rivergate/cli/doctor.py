@@ -21,6 +21,8 @@ from rivergate.cli.replay_reach import replay_findings
 from rivergate.domain.errors import RivergateError
 
 MEMORY_GB = 2.0
+HANGS_S = 60.0
+"""A transaction that is open for longer than that has lost its end: our stages' are ended by the broker after 10 s."""
 
 
 def doctor(
@@ -68,6 +70,7 @@ def _findings(bootstrap: str | None) -> Iterator[Finding]:
         )
     if bootstrap is not None:
         yield _broker(bootstrap)
+        yield transactions_finding(bootstrap)
 
 
 def _package(name: str, needed_for: str = "") -> Finding:
@@ -104,6 +107,27 @@ def _broker(bootstrap: str) -> Finding:
     except RivergateError as e:
         return Finding(what=f"Kafka at {bootstrap}", ok=False, found=e.what, remedy=e.remedy)
     return Finding(what=f"Kafka at {bootstrap}", ok=True, found=f"{len(topics)} topics")
+
+
+def transactions_finding(bootstrap: str, older_s: float = HANGS_S) -> Finding:
+    """Whether readers of committed records wait for a transaction that nobody ends."""
+    from rivergate.adapters.kafka_hanging import hanging_transactions
+
+    what = "transactions"
+    try:
+        found = hanging_transactions(bootstrap, older_s)
+    except RivergateError as e:
+        return Finding(what=what, ok=False, found=e.what, remedy=e.remedy)
+    if not found:
+        return Finding(what=what, ok=True, found=f"none is open for longer than {older_s:.0f} s")
+    places = "; ".join(f"{x.topic}/{x.partition} from offset {x.offset} on, for {x.age_s:.0f} s" for x in found)
+    return Finding(
+        what=what,
+        ok=False,
+        found=f"readers of committed records wait behind one that nobody ends: {places}",
+        remedy="unless a producer of yours still works on it, end it with Kafka's kafka-transactions.sh "
+        f"--bootstrap-server {bootstrap} abort --topic TOPIC --partition N --start-offset OFFSET",
+    )
 
 
 def _table(findings: list[Finding]) -> Table:
