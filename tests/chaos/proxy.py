@@ -53,6 +53,12 @@ class Meeting:
     due: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def wait_until_over(self) -> None:
+        """A while at most: either side may be gone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                await self.over.wait()
+
 
 class Proxy:
     """All connections of one port."""
@@ -125,7 +131,7 @@ class Connection:
         self._up_reader, self._up_writer = up_reader, up_writer
         self._muted = b""
         self._held = False
-        self._awaited: dict[bytes, asyncio.Event] = {}
+        self._meeting: dict[bytes, Meeting] = {}
 
     async def run(self) -> None:
         """Both directions, until one ends."""
@@ -169,24 +175,23 @@ class Connection:
                 answer = await frame(self._up_reader)
                 if self._muted and answer[:4] == self._muted:
                     return
+                if (meeting := self._meeting.pop(answer[:4], None)) is not None:
+                    meeting.due.set()
+                    await meeting.wait_until_over()
                 self._writer.write(len(answer).to_bytes(4) + answer)
                 await self._writer.drain()
-                if answer[:4] in self._awaited:
-                    self._awaited.pop(answer[:4]).set()
 
     async def _send(self, request: bytes) -> None:
         self._up_writer.write(len(request).to_bytes(4) + request)
         await self._up_writer.drain()
 
     async def _send_and_meet(self, request: bytes, meeting: Meeting) -> None:
-        """Once the broker has these records the held request is let go; what the client sends behind them waits for it."""
-        answered = self._awaited[request[4:8]] = asyncio.Event()
+        """Once the broker has these records the held request is let go; the answer, and what the client sends behind the
+        records, wait for it.
+        """
+        self._meeting[request[4:8]] = meeting
         await self._send(request)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                await answered.wait()
-                meeting.due.set()
-                await meeting.over.wait()
+        await meeting.wait_until_over()
 
     async def _send_at(self, meeting: Meeting, request: bytes, seconds: float) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
