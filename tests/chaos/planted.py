@@ -52,7 +52,8 @@ CASES = [
         1,
         frozenset({(Kind.DOUBLED, "inputs"), (Kind.JOURNAL_GAPS, "wire"), (Kind.DOUBLED, "wire")}),
     ),
-    Case("producer-not-recycled", "meet-EndTxn", 4, frozenset({(Kind.LOST, "wire"), (Kind.DOUBLED, "wire")})),
+    # a torn commit each time; which records of it are there, and so what comes after it, is the client library's choice
+    Case("producer-not-recycled", "meet-EndTxn", 4, frozenset({(Kind.LOST, "wire")})),
 ]
 
 
