@@ -44,7 +44,7 @@ def _group() -> None:
 @demo.command()
 def shuttle(
     events: Annotated[
-        int | None, typer.Option(min=0, help="Readings to play; 0 for endless. [default: 0, with --exit 5000]")
+        int | None, typer.Option(min=0, help="Readings to play; 0 for endless.", show_default="0, with --exit 5000")
     ] = None,
     leave: Annotated[
         bool, typer.Option("--exit", help="Answer the reviews by a script, end when all has settled, and report.")
@@ -55,7 +55,7 @@ def shuttle(
     seed: Annotated[int, typer.Option(help="Chooses machines, delays and faults.")] = 0,
     rate: Annotated[
         float | None,
-        typer.Option(min=0, help="Readings a second; 0 for as fast as it goes. [default: 300, with --exit 1000]"),
+        typer.Option(min=0, help="Readings a second; 0 for as fast as it goes.", show_default="300, with --exit 1000"),
     ] = None,
     app: AppName = None,
     partitions: Partitions = None,

@@ -41,16 +41,19 @@ def import_(
         ),
     ] = None,
     attribute: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of that agent, this attribute alone. [default: all of them]")
+        str | None,
+        typer.Option(metavar="NAME", help="Of that agent, this attribute alone.", show_default="all of them"),
     ] = None,
     store: Annotated[
-        str | None, typer.Option(metavar="URL", help="That app's snapshot store. [default: in its data directory]")
+        str | None, typer.Option(metavar="URL", help="That app's snapshot store.", show_default="in its data directory")
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="That app's keys/snapshots.pub. [default: in its data directory]"),
+        typer.Option(metavar="FILE", help="That app's keys/snapshots.pub.", show_default="in its data directory"),
     ] = None,
-    who: Annotated[str | None, typer.Option("--who", help="Who vouches for it. [default: your login name]")] = None,
+    who: Annotated[
+        str | None, typer.Option("--who", help="Who vouches for it.", show_default="your login name")
+    ] = None,
     data_dir: DataDirOption = None,
     snapshots: SnapshotsOption = None,
     as_json: AsJson = False,

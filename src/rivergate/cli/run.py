@@ -44,14 +44,15 @@ Snapshots = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Keep snapshots and models there. [default: in the data directory, which notes another place]",
+        help="Keep snapshots and models there.",
+        show_default="in the data directory, which notes another place",
     ),
 ]
 HostOption = Annotated[HostName, typer.Option("--host", help="Agents as Ray actors, or as processes.")]
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Processes for each agent; its shards are spread over them. [default: as last scaled, else 1]"
+        min=1, help="Processes for each agent; its shards are spread over them.", show_default="as last scaled, else 1"
     ),
 ]
 Spares = Annotated[int, typer.Option(min=0, help="Processes for each stage that wait to take over from a dead one.")]

@@ -31,7 +31,8 @@ def state(
         str,
         typer.Option(
             metavar="SEQ|TIME|ACTION",
-            help="After this commit, at this time (RFC 3339), or when it read what made it propose this. [default: now]",
+            help="After this commit, at this time (RFC 3339), or when it read what made it propose this.",
+            show_default="now",
         ),
     ] = "",
     predict: Annotated[
