@@ -15,7 +15,10 @@ from tests.checker import check
 from tests.integration.history_app.app import before
 from tests.integration.test_history import LATE, PARTITIONS, ROOT, Place, until
 
+from rivergate.adapters.audit_reader import SqliteAuditReader
 from rivergate.agents.fold import AgentFold
+from rivergate.audit.explain import beginning, evidence, explain
+from rivergate.audit.explanation import ModelPart
 from rivergate.cli.run import adoptions
 from rivergate.demos.shuttle.telemetry import ShuttleTelemetry
 from rivergate.demos.shuttle.watcher import ALARM, ShuttleWatcher
@@ -75,6 +78,18 @@ def alarms(model: Any) -> dict[int, float]:
     return {n: p for n, p in trouble.items() if p > ALARM}
 
 
+def told_of(place: Place, agent: str) -> ModelPart | None:
+    """The model that an explanation of its first proposal names; None while the audit store doesn't know of it."""
+    proposal_id = place.proposals(agent)[0]["proposal_id"]
+    reader = SqliteAuditReader(DataDir(place.folder).audit_db)
+    try:
+        records = evidence(reader, proposal_id)
+        found = explain(proposal_id, records, begun=beginning(reader, records)).agent
+    finally:
+        reader.close()
+    return found.model if found else None
+
+
 def kill(session: Session) -> None:
     """Every process of the agents."""
     assert session.running is not None
@@ -106,7 +121,10 @@ def test_it_begins_with_what_the_other_has_learnt(old: Place, young: Place, tmp_
     with young.run("after", models={WATCHER: part.digest}) as session:
         young.feed(NEWS)
         until(session, lambda: all(young.has_read_all(s) for s in models))
+        until(session, lambda: told_of(young, "colleague") is not None)
 
+    assert told_of(young, "watcher") == ModelPart(digest=whole.digest, who="ada", why="it watches the same machines")
+    assert told_of(young, "colleague") == ModelPart(digest=part.digest, who="bob", why="from the notebook")
     assert said(young, "watcher") == said(young, "colleague") == alarms(model) != {}
     for stage, digest, who, why in (
         (WATCHER, whole.digest, "ada", "it watches the same machines"),

@@ -17,6 +17,7 @@ from rivergate.audit.explanation import (
     EventPart,
     Explanation,
     LabelPart,
+    ModelPart,
     ReasonPart,
     ReviewPart,
     RulePart,
@@ -24,11 +25,11 @@ from rivergate.audit.explanation import (
 )
 from rivergate.audit.findings import findings_of
 from rivergate.audit.ports import AuditReader, FetchRecord
-from rivergate.audit.stored import StoredRecord
+from rivergate.audit.stored import StoredRecord, StoredSpan
 from rivergate.audit.timeline import timeline_of
 from rivergate.domain import names
 from rivergate.domain.errors import RivergateError
-from rivergate.domain.ids import parse_traceparent
+from rivergate.domain.ids import parse_traceparent, trace_id_of_commit
 
 _NO_RECORDS: Sequence[StoredRecord] = ()
 
@@ -60,8 +61,28 @@ def evidence(reader: AuditReader, proposal_id: str) -> Sequence[StoredRecord]:
     return sorted([*records, *labels], key=lambda r: r.ce_time)
 
 
-def explain(proposal_id: str, records: Sequence[StoredRecord], fetch: FetchRecord | None = None) -> Explanation:
-    """What the records (of `evidence`) say. `fetch` reads the event's own record, if the log is at hand."""
+def beginning(reader: AuditReader, records: Sequence[StoredRecord]) -> StoredSpan | None:
+    """The span of the first commit of the shard that made the proposal, where it says how that began."""
+    proposal = _Told(records).first(names.PROPOSAL_V1)
+    commit = dict(proposal.headers).get("rg_commit", b"").decode(errors="replace") if proposal else ""
+    stage, _, rest = commit.partition("/")
+    shard = rest.partition("/")[0]
+    if proposal is None or not shard.isdecimal():
+        return None
+    app = proposal.position.topic.rpartition(".")[0]
+    spans = reader.trace(trace_id_of_commit(app, stage, int(shard), 0))
+    return next((s for s in spans if s.name == f"begin {stage}"), None)
+
+
+def explain(
+    proposal_id: str,
+    records: Sequence[StoredRecord],
+    fetch: FetchRecord | None = None,
+    begun: StoredSpan | None = None,
+) -> Explanation:
+    """What the records (of `evidence`) say. `fetch` reads the event's own record, if the log is at hand; `begun` is the
+    agent's `beginning`.
+    """
     told = _Told(records)
     basis = _basis(told)
     parents = (parse_traceparent(r.traceparent.encode()) for r in records)
@@ -76,7 +97,7 @@ def explain(proposal_id: str, records: Sequence[StoredRecord], fetch: FetchRecor
         arguments_digest=str(basis.get("arguments_digest", "")),
         state=_state(told, effects),
         event=_event(records, fetch),
-        agent=_agent(told),
+        agent=_agent(told, begun),
         verdict=verdict,
         review=review,
         action=action,
@@ -141,7 +162,7 @@ def _event(records: Sequence[StoredRecord], fetch: FetchRecord | None) -> EventP
     return EventPart(id=event_id, place=where, at=at, fields=fields)
 
 
-def _agent(told: _Told) -> AgentPart | None:
+def _agent(told: _Told, begun: StoredSpan | None) -> AgentPart | None:
     proposal = told.first(names.PROPOSAL_V1)
     if proposal is None:
         return None
@@ -154,7 +175,16 @@ def _agent(told: _Told) -> AgentPart | None:
         reasons=tuple(map(_reason, v.get("reasons") or ())),
         expires_at=str(v.get("expires_at", "")),
         on_behalf_of=str(v.get("on_behalf_of") or ""),
+        model=_model(begun),
     )
+
+
+def _model(begun: StoredSpan | None) -> ModelPart | None:
+    said = {} if begun is None else begun.attributes
+    if "rivergate.model.digest" not in said:
+        return None
+    digest, who, why = (str(said.get(f"rivergate.model.{x}", "")) for x in ("digest", "vouched_by", "reason"))
+    return ModelPart(digest=digest, who=who, why=why)
 
 
 def _reason(given: Any) -> ReasonPart:

@@ -32,6 +32,14 @@ class ReasonPart(Part):
     contribution: float | None = None
 
 
+class ModelPart(Part):
+    """The imported model that the agent's shard began with: hex SHA-256 of its file, who vouched for it, and why."""
+
+    digest: str
+    who: str
+    why: str
+
+
 class AgentPart(Part):
     """What the agent wanted and why."""
 
@@ -41,6 +49,7 @@ class AgentPart(Part):
     reasons: tuple[ReasonPart, ...]
     expires_at: str
     on_behalf_of: str = ""
+    model: ModelPart | None = None
 
 
 class RulePart(Part):

@@ -88,6 +88,10 @@ def _agent(e: Explanation) -> list[Words]:
         sentences.append([("Because: ", ""), ("; ".join(texts), "quote"), (".", "")])
     elif not a.reasons:
         sentences.append([("It gave no reasons.", "quiet")])
+    if a.model is not None:
+        sentence: Words = [("Its shard began with imported model ", ""), (a.model.digest[:12], "value")]
+        sentence += [(", for which ", ""), (a.model.who, "name"), (" vouched: ", ""), (a.model.why, "quote"), (".", "")]
+        sentences.append(sentence)
     if e.withdrawn:
         sentences.append([("It took it back: ", ""), (e.withdrawn, "quote"), (".", "")])
     return sentences

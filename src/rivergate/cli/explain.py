@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rivergate.audit.explain import evidence
+from rivergate.audit.explain import beginning, evidence
 from rivergate.audit.explain import explain as explanation_of
 from rivergate.cli.audit_db import AppOption, DataDirOption, JsonOption, event_reader, look_up, the_proposal
 from rivergate.cli.explain_screen import explanation_screen
@@ -33,7 +33,8 @@ def explain(
     fetch, close = event_reader(place, bootstrap)
     try:
         pid = the_proposal(action, place)
-        found = explanation_of(pid, evidence(place.reader, pid), fetch)
+        records = evidence(place.reader, pid)
+        found = explanation_of(pid, records, fetch, beginning(place.reader, records))
     finally:
         place.reader.close()
         close()

@@ -34,6 +34,11 @@ def canonical(value: Any) -> bytes:
         ) from e
 
 
+def trace_id_of_commit(app: str, stage: str, shard: int, seq: int) -> str:
+    """The trace of a commit's own span, 32 hex digits: `process …` of a batch, `begin …` of a shard's first commit."""
+    return hashlib.sha256(f"{app}/{stage}/{shard}/{seq}".encode()).hexdigest()[:32]
+
+
 class _NotPlain(Exception):
     """Something that orjson writes otherwise than RFC 8785, or might."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 
-from rivergate.domain.ids import span_id_of
+from rivergate.domain.ids import span_id_of, trace_id_of_commit
 from rivergate.domain.journal import Range
 from rivergate.domain.record import Record
 from rivergate.domain.span import CONSUMER, AttributeValue, Span
@@ -43,7 +42,7 @@ def of(
         attributes["gen_ai.agent.name"] = spec.stage.removeprefix("agent-")
     return Span(
         name=f"process {','.join(topics)}" if topics else f"tick {spec.stage}",
-        trace_id=hashlib.sha256(f"{spec.app}/{commit_name}".encode()).hexdigest()[:32],
+        trace_id=trace_id_of_commit(spec.app, spec.stage, spec.shard, seq),
         span_id=span_id_of(spec.app, commit_name),
         kind=CONSUMER,
         start_ns=started_ns,

@@ -9,7 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from rivergate.domain.clock import Micros
+from rivergate.domain.ids import span_id_of, trace_id_of_commit
 from rivergate.domain.journal import Adopted, Began, CommitRecord, Range
+from rivergate.domain.span import AttributeValue, Span
 from rivergate.kernel.holding import first_commit
 from rivergate.kernel.models import ModelStore, adopt, demand_same_versions
 from rivergate.kernel.shard import ShardSpec
@@ -31,6 +33,26 @@ class Beginning:
     def marked(self, record: CommitRecord) -> CommitRecord:
         """The first commit record with what it has to say."""
         return replace(record, began=self.began, adopted=self.adopted)
+
+    def span(self, spec: ShardSpec, seq: int, now_ns: int) -> Span:
+        """What it says, for those who read traces: who vouched for the model, and from when on the shard has learnt."""
+        commit = f"{spec.stage}/{spec.shard}/{seq}"
+        attributes: dict[str, AttributeValue] = {"rivergate.commit": commit}
+        if self.adopted is not None:
+            attributes["rivergate.model.digest"] = self.adopted.digest
+            attributes["rivergate.model.vouched_by"] = self.adopted.who
+            attributes["rivergate.model.reason"] = self.adopted.why
+        if self.began is not None:
+            attributes["rivergate.history.from"] = self.began.start
+            attributes["rivergate.history.opened"] = self.began.at
+        return Span(
+            name=f"begin {spec.stage}",
+            trace_id=trace_id_of_commit(spec.app, spec.stage, spec.shard, seq),
+            span_id=span_id_of(spec.app, commit),
+            start_ns=now_ns,
+            end_ns=now_ns,
+            attributes=attributes,
+        )
 
 
 def begin_anew(

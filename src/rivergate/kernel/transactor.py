@@ -298,6 +298,8 @@ class Transactor:
             raise self._timer_failed(e) from e
         if standing.began is not None:
             mark(out)
+        if first is not None:
+            out.spans.append(first.span(spec, standing.seq, time.time_ns()))
         prepared = prepare(
             spec,
             standing,
