@@ -43,7 +43,7 @@ bench: $(STAMP) ## measure ours beside bare loop, Quix Streams and Faust; writes
 
 ROUNDS ?= 12
 SEED ?= 1
-HOSTS ?= local
+HOSTS ?= local,ray
 
 chaos: $(STAMP) ## strike a running app in ROUNDS rounds from SEED on and judge it from its topics
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --hosts $(HOSTS) $(CHAOS)

@@ -67,6 +67,14 @@ def test_a_spare_that_is_dead_too_takes_nothing(ground: Ground) -> None:
     assert ground.shards_of == {ground.in_slot(AGENT): (0, 1)}
 
 
+def test_a_spare_that_is_still_starting_takes_nothing(ground: Ground) -> None:
+    """It may be on its way to a node that is lost; the dead one's own start is as quick."""
+    ground.arrive_at_once = False
+    ground.crew.start([AGENT, SPARE])
+    ground.end(AGENT)
+    assert ground.shards_of == {ground.in_slot(AGENT): (0, 1)}
+
+
 def test_a_process_that_cannot_even_begin_ends_the_start(ground: Ground) -> None:
     """What it said is raised."""
     ground.crew.start([AGENT])

@@ -226,9 +226,15 @@ class Crew:
 
     def _replace_by_spare(self, dead: Incarnation) -> None:
         spares = (i for i in self._live.values() if i.slot.is_spare and i.slot.stage == dead.slot.stage)
-        spare = next((i for i in spares if i is not dead and not i.new and i.running.alive()), None)
+        spare = next((i for i in spares if i is not dead and self._could_take_over(i)), None)
         if spare is None or not dead.slot.shards:
             return
         spare.slot, dead.slot = replace(spare.slot, shards=dead.slot.shards), replace(dead.slot, shards=())
         _LOG.info("%s takes the shards of %s", spare.name, dead.name)
         self._took(spare.slot, spare.name)
+
+    def _could_take_over(self, spare: Incarnation) -> bool:
+        """Whether it is there and has imported: one that is still starting is no quicker than the dead one's own start, and
+        may be on its way to a node that is lost.
+        """
+        return not spare.new and spare.running.alive() and has_arrived(self._base.data, spare.name)
