@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from typing import Any
 
 from rivergate.agents.cause import Cause
 from rivergate.domain.clock import Micros
+
+_STALE = 64
+"""Moved and cancelled deadlines that the heap may hold beside as many as there are pending ones."""
 
 
 @dataclass(slots=True)
@@ -13,12 +18,24 @@ class Timers:
     """Pending timers by name; each keeps the cause that set it, which its own outputs descend from."""
 
     pending: dict[str, tuple[Micros, Cause]] = field(default_factory=dict)
+    _heap: list[tuple[Micros, str]] = field(default_factory=list, compare=False, repr=False)
+    """Every pending deadline, and some that were moved or cancelled. Follows from `pending`, so it isn't state."""
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, {"pending": self.pending}
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        self.pending = state[1]["pending"]
+        self._rebuild()
 
     def set(self, name: str, due: Micros, cause: Cause) -> None:
         """Set or move a timer."""
         event_id = f"{cause.subject}!timer/{name}/{due}"
         own = Cause(event_id, cause.subject, cause.topic, cause.partition, cause.offset, cause.key, cause.traceparent)
         self.pending[name] = (due, own)
+        heappush(self._heap, (due, name))
+        if len(self._heap) > 2 * len(self.pending) + _STALE:
+            self._rebuild()
 
     def cancel(self, name: str) -> None:
         """Forget a timer."""
@@ -26,9 +43,23 @@ class Timers:
 
     def next_deadline(self) -> Micros | None:
         """When the earliest timer is due."""
-        return min((due for due, _ in self.pending.values()), default=None)
+        heap = self._heap
+        while heap:
+            due, name = heap[0]
+            found = self.pending.get(name)
+            if found is not None and found[0] == due:
+                return due
+            heappop(heap)
+        return None
 
     def take_due(self, now: Micros) -> list[tuple[str, Cause]]:
         """Remove and return the timers that are due, earliest first."""
-        due = sorted((at, name) for name, (at, _) in self.pending.items() if at <= now)
-        return [(name, self.pending.pop(name)[1]) for _, name in due]
+        taken = []
+        while (due := self.next_deadline()) is not None and due <= now:
+            _, name = heappop(self._heap)
+            taken.append((name, self.pending.pop(name)[1]))
+        return taken
+
+    def _rebuild(self) -> None:
+        self._heap = [(due, name) for name, (due, _) in self.pending.items()]
+        heapify(self._heap)
