@@ -9,6 +9,7 @@ import cProfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -47,15 +48,20 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     first_input = next(iter(job["inputs"]))
     ends = {(t, 0): end for t, end in job["inputs"].items() if end}
     clock = Clock()
+
+    def stands(step: str = "begin") -> None:
+        if job["told"] and step == "begin":  # what was in flight has landed
+            tell({"at": driver.standing.positions.get((first_input, 0), 0)})
+
+    driver._tools = replace(driver._tools, hook=stands)
     tell({"ready": True})
     clock.start()
     if profile is not None:
         profile.enable()
     while not stop.is_set():
         driver.step()
+        stands()
         positions = driver.standing.positions
-        if job["told"]:
-            tell({"at": positions.get((first_input, 0), 0)})
         if all(positions.get(tp, 0) == end for tp, end in ends.items()):
             break
     figures = clock.figures()
@@ -100,11 +106,11 @@ def theirs(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile
 def replay(job: dict[str, Any], _stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
     """What `rivergate replay` does with a shard, from nothing to its newest commit."""
     from rivergate.kernel.replay import replay_shard
-    from rivergate.runtime.garbage import collect_rarely
+    from rivergate.runtime.garbage import FAR, collect_rarely
     from rivergate.runtime.replay.recorded_app import RecordedApp
     from rivergate.runtime.spec import ProcessSpec
 
-    collect_rarely()
+    collect_rarely(FAR)
     clock = Clock()
     with RecordedApp(ProcessSpec.from_json(job["spec"])) as recorded:
         past = recorded.past(job["stage"], 0)

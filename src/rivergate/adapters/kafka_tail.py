@@ -13,7 +13,7 @@ from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import translated
 from rivergate.adapters.kafka_watermarks import partitions_of, watermarks_of
 from rivergate.domain.errors import BrokerUnavailable, RivergateError
-from rivergate.domain.record import Record
+from rivergate.domain.record import Record, make_tuple
 from rivergate.domain.record import TopicPartition as Partition
 
 METADATA_S = 15.0
@@ -35,7 +35,7 @@ def poll_records(
         for m in fetched(consumer, limit, max(0.0, deadline - time.monotonic())):
             error = m.error()
             if error is None:
-                records.append(Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m))
+                records.append(make_tuple(Record, (m.topic(), m.partition(), m.offset(), m.key(), m.value(), m, 0)))
             elif error.code() == _PARTITION_EOF:
                 if ends is not None:
                     ends[m.topic(), m.partition()] = m.offset()
@@ -55,7 +55,7 @@ def fetched(consumer: Consumer, limit: int, wait_s: float) -> list[Any]:
 
 def record_of(m: Any) -> Record:
     """A message as a record; for messages without an error, whose topic, partition and offset are set."""
-    return Record(m.topic(), m.partition(), m.offset(), m.key(), m.value(), m, m.timestamp()[1])
+    return make_tuple(Record, (m.topic(), m.partition(), m.offset(), m.key(), m.value(), m, m.timestamp()[1]))
 
 
 def last_committed(consumer: Consumer, topic: str, partition: int, bootstrap: str) -> Record | None:

@@ -37,8 +37,8 @@ class Context:
         "_agent",
         "_app",
         "_batch",
+        "_expiries",
         "_identity",
-        "_known_cause",
         "_ordinals",
         "_out",
         "_prefix",
@@ -49,6 +49,7 @@ class Context:
         "_stage",
         "_state",
         "_subject",
+        "known_cause",
         "proposals",
     )
 
@@ -61,12 +62,14 @@ class Context:
         self._out: Outputs
         self._record: Record
         self._subject: str | None = None
-        self._known_cause: Cause | None = None
+        self.known_cause: Cause | None = None
+        """What the present outputs descend from, if something has asked for it: for the fold."""
         self._identity: tuple[str, bytes] | None = None
         self._span_ids: tuple[str, str, str] | None = None
         self._prefix = b""
         self._random: Random | None = None
         self._ordinals: dict[str, int] = {}
+        self._expiries: dict[timedelta, str] = {}
         self.proposals: list[str] = []
         """Ids of what was proposed for the present record: for the fold."""
         self._published: dict[type[Event], tuple[str, bytes]] = {}
@@ -119,7 +122,7 @@ class Context:
         cause = self.cause
         ordinal = self._ordinals.get(cause.event_id, 0)
         pid = proposal_id(self._app, self._agent, cause.event_id, ordinal)
-        arguments = proposal.model_dump(mode="json")
+        arguments = proposal.__pydantic_serializer__.to_python(proposal, mode="json")
         kind = proposal.proposal_kind
         value: dict[str, Any] = {
             "proposal_id": pid,
@@ -133,7 +136,7 @@ class Context:
             "event_id": cause.event_id,
             "ordinal": ordinal,
             "event": {"topic": cause.topic, "partition": cause.partition, "offset": cause.offset},
-            "expires_at": rfc3339(self._batch.clock + expires_in // timedelta(microseconds=1)),
+            "expires_at": self._expires_at(expires_in),
         }
         if on_behalf_of is not None:
             value["on_behalf_of"] = on_behalf_of
@@ -202,6 +205,7 @@ class Context:
         self._prefix = b"%d-%d-" % (batch.shard, batch.seq)
         self._random = None
         self._ordinals.clear()
+        self._expiries.clear()
 
     def start_record(self, record: Record, subject: str | None = None) -> None:
         """For the fold: a new record begins. `subject` is the event that it is about, if it isn't one itself.
@@ -210,43 +214,46 @@ class Context:
         """
         self._record = record
         self._subject = subject
-        self._known_cause = self._span_ids = self._identity = None
+        self.known_cause = self._span_ids = self._identity = None
         if self.proposals:
             self.proposals = []
 
     def start_cause(self, cause: Cause) -> None:
         """For the fold: something else than a record's first handling begins, a timer or a label that waited."""
-        self._known_cause = cause
+        self.known_cause = cause
         self._span_ids = None
         self.proposals = []
 
     @property
     def cause(self) -> Cause:
         """What the agent's outputs of now descend from: for the fold."""
-        if self._known_cause is None:
+        if self.known_cause is None:
             r = self._record
             event_id, trace = self._identity or r.identity()
             subject = event_id if self._subject is None else self._subject
-            self._known_cause = Cause(event_id, subject, r.topic, r.partition, r.offset, r.key, trace)
-        return self._known_cause
+            self.known_cause = Cause(event_id, subject, r.topic, r.partition, r.offset, r.key, trace)
+        return self.known_cause
 
     @property
     def cause_id(self) -> str:
         """The cause's id, which alone is needed where an event is but remembered: for the fold."""
-        if self._known_cause is not None:
-            return self._known_cause.event_id
+        if self.known_cause is not None:
+            return self.known_cause.event_id
         if self._identity is None:
             self._identity = self._record.identity()
         return self._identity[0]
 
-    @property
-    def needs_span(self) -> bool:
-        """Whether something was written that hangs on a span of the present cause: for the fold."""
-        return self._known_cause is not None and self._known_cause.needs_span
+    def _expires_at(self, expires_in: timedelta) -> str:
+        """The time as text; a batch has one clock, and its proposals mostly one expiry."""
+        known = self._expiries.get(expires_in)
+        if known is None:
+            at = self._batch.clock + expires_in // timedelta(microseconds=1)
+            known = self._expiries[expires_in] = rfc3339(at)
+        return known
 
     def _passed_on(self) -> bytes:
         """The trace context as it came, or one that follows from the event's id."""
-        known = self._known_cause
+        known = self.known_cause
         came = self._record.header("traceparent") if known is None else known.traceparent
         if came:
             return came

@@ -14,7 +14,7 @@ from rivergate.domain import names
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import RecordFailed
 from rivergate.domain.event import Event, Label
-from rivergate.domain.record import Record
+from rivergate.domain.record import Record, make_tuple
 from rivergate.domain.span import Span
 from rivergate.ports import Batch, Outputs
 
@@ -47,6 +47,7 @@ class AgentFold:
         self._take(ShardState.new(agent))
         self._batch: Batch
         self._out: Outputs
+        self._agent_id = ""
 
     def _take(self, state: ShardState) -> None:
         self.state = state
@@ -58,6 +59,7 @@ class AgentFold:
         """See `ports.Fold.fold`."""
         self._batch = batch
         self._out = out
+        self._agent_id = f"{self._app}/{self._stage}/{batch.shard}"
         self._ctx.start_batch(batch, out)
         self.state.memory.expire(batch.clock)
         self.state.keyed.expire(batch.clock)
@@ -114,10 +116,13 @@ class AgentFold:
             except ValueError as e:
                 self._out.skip(index, _first_line_of(e))
                 return
-            ctx = self._ctx
+            ctx, state = self._ctx, self.state
             ctx.start_record(record)
-            self._call("event", self.state.agent.on_event, event)
-            if self.state.memory.early:
+            started = self._batch.stopwatch()
+            state.agent.on_event(event, ctx)
+            if ctx.known_cause is not None and ctx.known_cause.needs_span:
+                self._out.spans.append(self._span("event", started))
+            if state.memory.early:
                 self._on_waiting_label()
 
         return handle
@@ -134,7 +139,8 @@ class AgentFold:
             self.state.memory.wait(event_id, EarlyLabel(truth, source, pid, self._batch.clock))
         else:
             self._ctx.start_record(record, event_id)
-            self._call("label", self.state.agent.on_label, Label(event_id, truth, source, found[0], found[1], pid))
+            label = make_tuple(Label, (event_id, truth, source, found[0], found[1], pid))
+            self._call("label", self.state.agent.on_label, label)
 
     def _on_waiting_label(self) -> None:
         """A label that came before its event descends from the event, whose own record is history."""
@@ -160,7 +166,7 @@ class AgentFold:
         ctx = self._ctx
         started = self._batch.stopwatch()
         method(what_came, ctx)
-        if ctx.needs_span:
+        if ctx.known_cause is not None and ctx.known_cause.needs_span:
             self._out.spans.append(self._span(what, started))
 
     def _span(self, what: str, started: int) -> Span:
@@ -170,7 +176,7 @@ class AgentFold:
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": name,
-            "gen_ai.agent.id": f"{self._app}/{self._stage}/{self._batch.shard}",
+            "gen_ai.agent.id": self._agent_id,
             "gen_ai.system": "rivergate",
             "messaging.system": "kafka",
             "messaging.destination.name": cause.topic,

@@ -46,6 +46,8 @@ class _Attributes:
     def __init__(self, tag: bytes) -> None:
         self._tag = tag
         self._heads: dict[tuple[str, int, int], bytes] = {}
+        self._newest: dict[str, tuple[str, bytes]] = {}
+        """The newest text of each key with its field: much of it, as a stage's name, is the same in all of its spans."""
         self._of_type: dict[type, Callable[[str, AttributeValue], bytes]] = {
             bool: self._bool,
             int: self._int,
@@ -57,12 +59,20 @@ class _Attributes:
     def encode(self, attributes: Mapping[str, AttributeValue]) -> list[bytes]:
         """Each attribute as one field."""
         out = []
-        heads = self._heads
+        heads, newest = self._heads, self._newest
         for key, value in attributes.items():
             if type(value) is str:
+                before = newest.get(key)
+                if before is not None and before[0] == value:
+                    out.append(before[1])
+                    continue
                 raw = value.encode("utf-8", "replace")
                 head = heads.get((key, 0x0A, len(raw)))
-                out.append((head or self._head(key, 0x0A, len(raw))) + raw)
+                field = (head or self._head(key, 0x0A, len(raw))) + raw
+                out.append(field)
+                if len(newest) >= _CACHED:
+                    newest.clear()
+                newest[key] = value, field
             else:
                 encoder = self._of_type.get(type(value))
                 out.append(encoder(key, value) if encoder else self._other(key, value))

@@ -12,6 +12,9 @@ from rivergate.domain.names import RG_FOR
 Headers = list[tuple[str, bytes]]
 TopicPartition = tuple[str, int]
 
+make_tuple = tuple.__new__
+"""Makes a tuple with names in half of the time that its own class takes for it: all fields have to be given."""
+
 BY_KEY = -1
 """Partition of an output that goes where murmur2 of its key says (Kafka's default partitioner)."""
 
@@ -83,7 +86,8 @@ class Record(NamedTuple):
 
         Every event is asked, so only the last header is looked at, which is where a redrive says it.
         """
-        there = self.headers
+        given = self[5]
+        there = given if given is None or isinstance(given, list) else given.headers()
         last = there[-1] if there else None
         return last is None or last[0] != RG_FOR or last[1] == source
 
@@ -99,7 +103,8 @@ class Record(NamedTuple):
 
     def identity(self) -> tuple[str, bytes]:
         """The event id, and the `traceparent` (empty where there is none), in one pass over the headers."""
-        there = dict(self.headers or ())
+        given = self[5]
+        there = dict((given if given is None or isinstance(given, list) else given.headers()) or ())
         source, ce_id = there.get("ce_source"), there.get("ce_id")
         trace = there.get("traceparent") or b""
         if source and ce_id:

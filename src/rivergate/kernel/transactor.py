@@ -31,8 +31,8 @@ from rivergate.ports import Batch, Fold, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
 
-RUN = 8
-"""Full batches that one step handles, where as many wait."""
+RUN_S = 0.5
+"""How long one step goes on to handle full batches, where they wait: its last commit has nothing to overlap with."""
 
 
 class Transactor:
@@ -74,7 +74,7 @@ class Transactor:
         self._read_on()
 
     def step(self) -> bool:
-        """Read and commit a batch (`RUN`, where full ones wait), fire what is due, or commit what was passed; False where
+        """Read and commit a batch (those of `RUN_S`, where full ones wait), fire what is due, or commit what was passed; False where
         there was nothing to do. A shard that hasn't caught up reads history, and finds something to do unless it is held.
         """
         if self._behind is not None:
@@ -150,9 +150,10 @@ class Transactor:
         No transaction begins before the one before it has ended well. Where it hasn't, what was folded meanwhile is
         thrown away with the rest of the state, and read again.
         """
+        until = self._tools.monotonic() + RUN_S
         try:
-            for left in range(RUN, 0, -1):
-                self._handle_batch(records, clock, more=left > 1)
+            while True:
+                self._handle_batch(records, clock, more=self._tools.monotonic() < until)
                 if self._flight.record is None:
                     return
                 if self._behind is None and self._intake.has_to_change(self._fold):

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import pytest
 from tests.unit.kernel.transactor_world import NEW_CODE, START, Doubling, Summing, World, run
@@ -13,7 +14,7 @@ from rivergate.domain.errors import Fenced, RivergateError, ShardParked
 from rivergate.domain.record import Record
 from rivergate.kernel.flight import Flight
 from rivergate.kernel.tools import Limits
-from rivergate.kernel.transactor import RUN, Transactor
+from rivergate.kernel.transactor import RUN_S, Transactor
 from rivergate.ports import Batch, Outputs
 from rivergate.testing.memory_log import Fate, MemoryReader
 
@@ -85,14 +86,16 @@ def test_no_transaction_begins_before_the_one_before_it_has_ended() -> None:
 
 def test_one_step_handles_a_run_of_full_batches_and_leaves_none_in_flight() -> None:
     """So that a stop is heard soon, and a drain finds the shard at rest."""
-    world = backlog(2 * RUN + 6)
+    world = backlog(20)
     transactor = hooked(world, lambda step: None)
+    eighths = count()
+    transactor._tools = replace(transactor._tools, monotonic=lambda: next(eighths) * RUN_S / 8)
     transactor.step()
-    assert (transactor.standing.seq, len(world.journal())) == (RUN, RUN)
+    assert (transactor.standing.seq, len(world.journal())) == (8, 8)
     transactor.drain()
     assert world.journal()[-1].snapshot is not None
     finish(transactor)
-    assert [v["sum"] for v in world.written()] == sums(2 * RUN + 6)
+    assert [v["sum"] for v in world.written()] == sums(20)
     assert world.replay().difference == ""
 
 

@@ -21,7 +21,7 @@ from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import RivergateError
 from rivergate.kernel.replay import ShardReplay, replay_shard
 from rivergate.learning import Prequential
-from rivergate.runtime.garbage import collect_rarely
+from rivergate.runtime.garbage import FAR, collect_rarely
 from rivergate.runtime.replay.own_process import ask_own_process
 from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.session import Tell, unheard
@@ -115,7 +115,7 @@ def main() -> int:
         ask = spec.options.get("ask") or {"what": EVERYTHING}
         module, _, function = ANSWERS[ask["what"]].partition(":")
         find: Answer = getattr(importlib.import_module(module), function)
-        collect_rarely()
+        collect_rarely(FAR)
         found = find(spec, ask, pipe.tell if pipe else unheard)
     except RivergateError as e:
         if pipe is None:
