@@ -9,6 +9,7 @@ from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.domain.errors import ConfigError
 from rivergate.runtime.endings import leave_ending
+from rivergate.runtime.supervision.arrivals import tell_arrival
 from rivergate.runtime.supervision.plan import Slot
 
 AGENT = Slot("agent-x-0", "agent", "agent-x", (0, 1))
@@ -72,6 +73,30 @@ def test_a_spare_that_is_still_starting_takes_nothing(ground: Ground) -> None:
     ground.arrive_at_once = False
     ground.crew.start([AGENT, SPARE])
     ground.end(AGENT)
+    assert ground.shards_of == {ground.in_slot(AGENT): (0, 1)}
+
+
+def test_a_spare_that_is_there_after_the_death_takes_over_then(ground: Ground) -> None:
+    """The dead one's own start would take longer; once it is there too, nothing is given back."""
+    ground.arrive_at_once = False
+    ground.crew.start([AGENT, SPARE])
+    ground.end(AGENT)
+    spare, back = ground.in_slot(SPARE), ground.in_slot(AGENT)
+    tell_arrival(ground.data, spare)
+    ground.crew.revive()
+    assert ground.shards_of == {spare: (0, 1)}
+    tell_arrival(ground.data, back)
+    ground.crew.revive()
+    assert ground.shards_of == {spare: (0, 1)}
+    assert ground.processes[back].runs
+
+
+def test_a_spare_takes_nothing_from_a_first_start(ground: Ground) -> None:
+    """Nor from one that is there."""
+    ground.arrive_at_once = False
+    ground.crew.start([AGENT, SPARE])
+    tell_arrival(ground.data, ground.in_slot(SPARE))
+    ground.crew.revive()
     assert ground.shards_of == {ground.in_slot(AGENT): (0, 1)}
 
 

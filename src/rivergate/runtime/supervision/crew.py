@@ -45,6 +45,7 @@ class Incarnation:
     start_at: float | None = None
     first: bool = True
     new: bool = False
+    arrived: bool = False
     drains: bool = False
     """Whether a shard was taken from it, which it may still be draining."""
 
@@ -53,7 +54,8 @@ class Crew:
     """One thread. `host_of` maps whether Ray may host a slot to the host that does; `base` is what every process is told.
 
     A spare is a process of a stage that has imported everything and has no shards: when another one of its stage dies, it
-    takes that one's shards, and the dead one comes back as the spare.
+    takes that one's shards, and the dead one comes back as the spare. One that has imported everything only while the dead
+    one already starts again takes them then, unless that one is there first.
     """
 
     def __init__(self, base: ProcessSpec, host_of: Mapping[bool, Host], took: Took) -> None:
@@ -71,14 +73,19 @@ class Crew:
             self._start(slot)
 
     def revive(self) -> None:
-        """Start again what died. Raises what a process ended with if it can't even begin."""
-        for incarnation in [i for i in self._live.values() if not i.running.alive() and not i.new]:
-            self._revive(incarnation)
+        """Start again what died, and give to spares what waits. Raises what a process ended with if it can't even begin."""
+        for ended in self._ended():
+            if ended.start_at is None:
+                self._note_end(ended)
+        self._give_to_spares()
+        for ended in self._ended():
+            if ended.start_at is not None and time.monotonic() >= ended.start_at:
+                self._start(ended.slot)
         self._see_off()
 
     def has_losses(self) -> bool:
         """Whether a process has ended that is to be started again, and isn't waiting for that already."""
-        return any(i.start_at is None and not i.running.alive() and not i.new for i in self._live.values())
+        return any(i.start_at is None for i in self._ended())
 
     def alive(self) -> list[str]:
         """Incarnations that run and have shards, or serve."""
@@ -129,7 +136,7 @@ class Crew:
     def has_arrived(self, slot: str) -> bool:
         """Whether a slot's process could take shards over. Raises `RivergateError`, what it ended with, where it can't begin."""
         recruit = self._live[slot]
-        arrived = has_arrived(self._base.data, recruit.name)
+        arrived = self._has_imported(recruit)
         if arrived:
             recruit.new = recruit.first = False
         if recruit.new and not recruit.running.alive():
@@ -209,32 +216,50 @@ class Crew:
         if slot.shards:
             self._took(slot, name)
 
-    def _revive(self, dead: Incarnation) -> None:
-        now = time.monotonic()
-        if dead.start_at is None:
-            ending = take_ending(self._base.data, dead.name)
-            if ending is not None and ending[1] and dead.first:
-                raise ending[0]
-            quick = now - dead.started < QUICK_DEATH_S
-            dead.quick_deaths = dead.quick_deaths + 1 if quick else 0
-            dead.start_at = now + (min(0.25 * 2**dead.quick_deaths, MAX_BACKOFF_S) if dead.quick_deaths > 1 else 0.0)
-            why = ending[0].what if ending else dead.running.why_ended()
-            _LOG.warning("%s ended (%s): it starts again", dead.name, why)
-            self._replace_by_spare(dead)
-        if now >= dead.start_at:
-            self._start(dead.slot)
+    def _ended(self) -> list[Incarnation]:
+        return [i for i in self._live.values() if not i.running.alive() and not i.new]
 
-    def _replace_by_spare(self, dead: Incarnation) -> None:
-        spares = (i for i in self._live.values() if i.slot.is_spare and i.slot.stage == dead.slot.stage)
-        spare = next((i for i in spares if i is not dead and self._could_take_over(i)), None)
-        if spare is None or not dead.slot.shards:
-            return
-        spare.slot, dead.slot = replace(spare.slot, shards=dead.slot.shards), replace(dead.slot, shards=())
-        _LOG.info("%s takes the shards of %s", spare.name, dead.name)
-        self._took(spare.slot, spare.name)
+    def _note_end(self, dead: Incarnation) -> None:
+        """Settle when it starts again."""
+        now = time.monotonic()
+        ending = take_ending(self._base.data, dead.name)
+        if ending is not None and ending[1] and dead.first:
+            raise ending[0]
+        quick = now - dead.started < QUICK_DEATH_S
+        dead.quick_deaths = dead.quick_deaths + 1 if quick else 0
+        dead.start_at = now + (min(0.25 * 2**dead.quick_deaths, MAX_BACKOFF_S) if dead.quick_deaths > 1 else 0.0)
+        why = ending[0].what if ending else dead.running.why_ended()
+        _LOG.warning("%s ended (%s): it starts again", dead.name, why)
+
+    # --- spares --------------------------------------------------------------------------------------------
+
+    def _give_to_spares(self) -> None:
+        """Who can't work on its shards changes places with a spare that could. It is looked for again and again, since a
+        spare may be there only after the death. Whoever has taken over is there, so nothing is given back.
+        """
+        for waiting in [i for i in self._live.values() if self._keeps_waiting(i)]:
+            spares = (i for i in self.of(waiting.slot.stage) if i.slot.is_spare)
+            spare = next((i for i in spares if self._could_take_over(i)), None)
+            if spare is not None:
+                spare.slot, waiting.slot = (
+                    replace(spare.slot, shards=waiting.slot.shards),
+                    replace(waiting.slot, shards=()),
+                )
+                _LOG.info("%s takes the shards of %s", spare.name, waiting.name)
+                self._took(spare.slot, spare.name)
+
+    def _keeps_waiting(self, owner: Incarnation) -> bool:
+        """Whether its shards wait for it: it is dead, or starts again. With a slot's first start nothing is lost yet."""
+        if owner.new or not owner.slot.shards:
+            return False
+        return not owner.running.alive() or not (owner.first or self._has_imported(owner))
 
     def _could_take_over(self, spare: Incarnation) -> bool:
         """Whether it is there and has imported: one that is still starting is no quicker than the dead one's own start, and
         may be on its way to a node that is lost.
         """
-        return not spare.new and spare.running.alive() and has_arrived(self._base.data, spare.name)
+        return not spare.new and spare.running.alive() and self._has_imported(spare)
+
+    def _has_imported(self, incarnation: Incarnation) -> bool:
+        incarnation.arrived = incarnation.arrived or has_arrived(self._base.data, incarnation.name)
+        return incarnation.arrived
