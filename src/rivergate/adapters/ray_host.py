@@ -179,8 +179,8 @@ class RayProcess:
         self.actor = actor
         self._name = name
         self._pid = 0
-        announced = self._control("make_way", name)
-        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, announced)
+        self._announced = self._control("make_way", name)
+        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, self._announced)
         self._pid_answer = self._control("process_id")
 
     @property
@@ -201,23 +201,27 @@ class RayProcess:
             return "runs"
         if not self._ready(self._loop):
             return f"its process {self._pid} has gone"
-        outcome = self._outcome()
+        outcome = self._outcome(self._loop)
         return (
             outcome
             if isinstance(outcome, str)
             else (str(outcome).strip() or type(outcome).__name__).splitlines()[-1][:200]
         )
 
+    def never_began(self) -> bool:
+        """Whether its name couldn't even be announced: Ray lets calls fail while it makes an actor anew."""
+        return isinstance(self._outcome(self._announced), self._ray.exceptions.ActorUnavailableError)
+
     def is_dead(self) -> bool:
         """Whether the actor has been killed for good."""
-        return isinstance(self._outcome(), self._ray.exceptions.ActorDiedError)
+        return isinstance(self._outcome(self._loop), self._ray.exceptions.ActorDiedError)
 
-    def _outcome(self) -> str | Exception | None:
-        """What the loop returned or raised, or that nobody could reach it; None while it runs."""
-        if not self._ready(self._loop):
+    def _outcome(self, call: Any) -> str | Exception | None:
+        """What a call returned or raised, or that it reached nobody; None while it runs."""
+        if not self._ready(call):
             return None
         try:
-            return str(self._ray.get(self._loop))
+            return str(self._ray.get(call))
         except Exception as e:  # noqa: BLE001 - whoever asks looks at it
             return e
 
@@ -228,7 +232,7 @@ class RayProcess:
 
     def kill(self) -> None:
         """Kill the actor for good, unless another supervisor's loop has taken it over."""
-        if self._outcome() != SUPERSEDED:
+        if self._outcome(self._loop) != SUPERSEDED:
             with contextlib.suppress(Exception):
                 self._ray.kill(self.actor, no_restart=True)
 

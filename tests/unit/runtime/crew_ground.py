@@ -16,6 +16,7 @@ class Process:
 
     def __init__(self) -> None:
         self.runs = True
+        self.began = True
 
     @property
     def pid(self) -> int:
@@ -29,6 +30,10 @@ class Process:
     def why_ended(self) -> str:
         """Some words."""
         return "the test ended it"
+
+    def never_began(self) -> bool:
+        """As the test has it."""
+        return not self.began
 
     def ask_to_stop(self) -> None:
         """It obeys."""

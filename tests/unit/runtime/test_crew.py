@@ -9,7 +9,9 @@ from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.domain.errors import ConfigError
 from rivergate.runtime.endings import leave_ending
+from rivergate.runtime.supervision import restarts
 from rivergate.runtime.supervision.arrivals import tell_arrival
+from rivergate.runtime.supervision.crew import RECRUIT_DEATHS
 from rivergate.runtime.supervision.plan import Slot
 
 AGENT = Slot("agent-x-0", "agent", "agent-x", (0, 1))
@@ -98,6 +100,35 @@ def test_a_spare_takes_nothing_from_a_first_start(ground: Ground) -> None:
     tell_arrival(ground.data, ground.in_slot(SPARE))
     ground.crew.revive()
     assert ground.shards_of == {ground.in_slot(AGENT): (0, 1)}
+
+
+@pytest.mark.parametrize("began", [True, False])
+def test_starts_that_a_host_never_began_delay_nothing(
+    ground: Ground, began: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deaths in a row do."""
+    monkeypatch.setattr(restarts, "AGAIN_S", 0.0)
+    ground.arrive_at_once = False
+    ground.crew.start([AGENT])
+    for _ in range(4):
+        ground.processes[ground.in_slot(AGENT)].began = began
+        ground.end(AGENT)
+    assert (ground.in_slot(AGENT) in ground.crew.alive()) is not began
+    assert len(ground.processes) == (2 if began else 5)
+
+
+def test_a_recruit_that_a_host_never_began_is_started_again(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often; one that died so often is given up."""
+    monkeypatch.setattr(restarts, "AGAIN_S", 0.0)
+    ground.arrive_at_once = False
+    ground.crew.start([AGENT])
+    slot = ground.crew.recruit("agent-x")
+    for _ in range(RECRUIT_DEATHS + 2):
+        recruit = ground.processes[ground.crew.in_slot(slot).name]
+        recruit.runs = recruit.began = False
+        assert not ground.crew.has_arrived(slot)
+    tell_arrival(ground.data, ground.crew.in_slot(slot).name)
+    assert ground.crew.has_arrived(slot)
 
 
 def test_a_process_that_cannot_even_begin_ends_the_start(ground: Ground) -> None:

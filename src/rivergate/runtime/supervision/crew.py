@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from rivergate.domain.errors import RivergateError
@@ -16,11 +16,10 @@ from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.supervision.arrivals import forget_arrivals, has_arrived
 from rivergate.runtime.supervision.hosts import Host, Running
 from rivergate.runtime.supervision.plan import Slot
+from rivergate.runtime.supervision.restarts import Starts
 
 _LOG = logging.getLogger("rivergate.runtime")
 
-QUICK_DEATH_S = 10.0
-MAX_BACKOFF_S = 10.0
 STOP_S = 3.0
 RECRUIT_DEATHS = 2
 """How often a recruit may be killed before it has arrived."""
@@ -33,15 +32,15 @@ Took = Callable[[Slot, str], None]
 
 @dataclass(slots=True, eq=False)
 class Incarnation:
-    """A slot's present process. `quick_deaths` in a row delay its next start; `first` is the slot's first one; one that is
-    `new` has been recruited and hasn't arrived yet.
+    """A slot's present process. `starts` says how those before it went; `first` is the slot's first one; one that is `new`
+    has been recruited and hasn't arrived yet.
     """
 
     slot: Slot
     running: Running
     name: str
     started: float
-    quick_deaths: int = 0
+    starts: Starts = field(default_factory=Starts)
     start_at: float | None = None
     first: bool = True
     new: bool = False
@@ -140,12 +139,19 @@ class Crew:
         if arrived:
             recruit.new = recruit.first = False
         if recruit.new and not recruit.running.alive():
-            ending = take_ending(self._base.data, recruit.name)
-            if ending is not None or recruit.quick_deaths == RECRUIT_DEATHS:
-                raise ending[0] if ending else RivergateError(f"{recruit.name} ended: {recruit.running.why_ended()}")
-            recruit.quick_deaths += 1
-            self._recruit(recruit.slot)
+            self._recruit_again(recruit)
         return arrived and recruit.running.alive()
+
+    def _recruit_again(self, ended: Incarnation) -> None:
+        now = time.monotonic()
+        if ended.start_at is None:
+            ending, unbegun = take_ending(self._base.data, ended.name), ended.running.never_began()
+            ended.starts = ended.starts.after_nothing(now) if unbegun else ended.starts.after_quick_death()
+            if ending is not None or ended.starts.quick_deaths > RECRUIT_DEATHS:
+                raise ending[0] if ending else RivergateError(f"{ended.name} ended: {ended.running.why_ended()}")
+            ended.start_at = now + (ended.starts.wait_s if unbegun else 0.0)
+        if now >= ended.start_at:
+            self._recruit(ended.slot)
 
     def _recruit(self, slot: Slot) -> None:
         self._start(slot)
@@ -211,8 +217,8 @@ class Crew:
         options = self._base.options | {"slot": slot.name, "log": slot.name}
         spec = replace(self._base, role=slot.role, stage=slot.stage, incarnation=name, options=options)
         running = self._host_of[slot.under_ray].start(spec)
-        deaths = before.quick_deaths if before else 0
-        self._live[slot.name] = Incarnation(slot, running, name, time.monotonic(), deaths, first=before is None)
+        starts = before.starts if before else Starts()
+        self._live[slot.name] = Incarnation(slot, running, name, time.monotonic(), starts, first=before is None)
         if slot.shards:
             self._took(slot, name)
 
@@ -225,11 +231,11 @@ class Crew:
         ending = take_ending(self._base.data, dead.name)
         if ending is not None and ending[1] and dead.first:
             raise ending[0]
-        quick = now - dead.started < QUICK_DEATH_S
-        dead.quick_deaths = dead.quick_deaths + 1 if quick else 0
-        dead.start_at = now + (min(0.25 * 2**dead.quick_deaths, MAX_BACKOFF_S) if dead.quick_deaths > 1 else 0.0)
+        unbegun = dead.running.never_began()
+        dead.starts = dead.starts.after_nothing(now) if unbegun else dead.starts.after_end(dead.started, now)
+        dead.start_at = now + dead.starts.wait_s
         why = ending[0].what if ending else dead.running.why_ended()
-        _LOG.warning("%s ended (%s): it starts again", dead.name, why)
+        _LOG.warning("%s %s (%s): it starts again", dead.name, "never began" if unbegun else "ended", why)
 
     # --- spares --------------------------------------------------------------------------------------------
 

@@ -28,6 +28,9 @@ class Running(Protocol):
     def why_ended(self) -> str:
         """A few words on how it ended."""
 
+    def never_began(self) -> bool:
+        """Whether one that has ended never began, since its host was filling its place anew: a start says more later."""
+
     def ask_to_stop(self) -> None:
         """Ask it to end in good order."""
 
@@ -87,6 +90,10 @@ class LocalProcess:
         """Its exit code or signal."""
         code = self._process.poll()
         return "runs" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def never_began(self) -> bool:
+        """Never so: the system makes a process, or says that it can't."""
+        return False
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""
