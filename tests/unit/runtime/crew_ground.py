@@ -57,8 +57,8 @@ class Ground:
         self.specs: dict[str, ProcessSpec] = {}
         self.shards_of: dict[str, tuple[int, ...]] = {}
         self.arrive_at_once = True
-        base = ProcessSpec("supervisor", "supervisor", "supervisor", AppRef("m:a", "a", 2), "h:1", str(folder))
-        self.crew = Crew(base, {True: self, False: self}, self._took)
+        self.base = ProcessSpec("supervisor", "supervisor", "supervisor", AppRef("m:a", "a", 2), "h:1", str(folder))
+        self.crew = Crew(self.base, {True: self, False: self}, self._took)
 
     def start(self, spec: ProcessSpec) -> Process:
         """See `runtime.hosts.Host`."""
