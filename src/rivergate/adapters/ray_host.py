@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rivergate.domain.errors import ConfigError
+from rivergate.domain.errors import ConfigError, StartRefused
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -126,11 +126,17 @@ class RayCluster:
         self, place: str, name: str, entry: str, spec: str, log_file: Path, environment: Mapping[str, str]
     ) -> RayProcess:
         """Run `entry` under this name in the place's actor, instead of what ran there. The actor is made if there is none,
-        with these variables beside the cluster's.
+        with these variables beside the cluster's. Raises `StartRefused`.
         """
         before = self._processes.get(place)
-        actor = before.actor if before and not before.is_dead() else self._actor(place, log_file, environment)
-        self._processes[place] = RayProcess(self._ray, actor, name, entry, spec, here=self._here)
+        try:
+            actor = before.actor if before and not before.is_dead() else self._actor(place, log_file, environment)
+            self._processes[place] = RayProcess(self._ray, actor, name, entry, spec, here=self._here)
+        except Exception as e:  # Ray's errors have no common root: some are Python's own
+            raise StartRefused(
+                f"Ray starts nothing for {name}: {_last_line_of(e)}",
+                remedy="see `ray status`, and the logs of Ray's head",
+            ) from e
         return self._processes[place]
 
     def _actor(self, place: str, log_file: Path, environment: Mapping[str, str]) -> Any:
@@ -202,11 +208,7 @@ class RayProcess:
         if not self._ready(self._loop):
             return f"its process {self._pid} has gone"
         outcome = self._outcome(self._loop)
-        return (
-            outcome
-            if isinstance(outcome, str)
-            else (str(outcome).strip() or type(outcome).__name__).splitlines()[-1][:200]
-        )
+        return _last_line_of(outcome) if isinstance(outcome, Exception) else str(outcome)
 
     def never_began(self) -> bool:
         """Whether its name couldn't even be announced: Ray lets calls fail while it makes an actor anew."""
@@ -250,6 +252,10 @@ class RayProcess:
     def _ready(self, answer: Any) -> bool:
         done, _ = self._ray.wait([answer], timeout=0)
         return bool(done)
+
+
+def _last_line_of(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
 
 
 def _has_ended(pid: int) -> bool:

@@ -1,13 +1,16 @@
-"""What a run in an actor says of itself, with a Ray of the test's own."""
+"""What a run in an actor says of itself, and what a start says that comes to nothing, with a Ray of the test's own."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rivergate.adapters.ray_host import RayProcess
+from rivergate.adapters.ray_host import RayCluster, RayProcess
+from rivergate.domain.errors import StartRefused
 
 
 class UnavailableError(Exception):
@@ -60,3 +63,15 @@ def test_a_run_that_reached_no_actor_never_began(outcomes: dict[str, Any], never
     process = RayProcess(ray, ray, "x", "m:f", "{}", here=False)
     assert process.never_began() is never_began
     assert process.alive() is ("run" not in outcomes)
+
+
+def test_a_ray_that_makes_no_actor_refuses_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its head may be away for a while; what it raises then isn't always an error of its own."""
+
+    def away(**_: Any) -> None:
+        raise ConnectionError("the head is away")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=lambda **_: None, remote=away))
+    cluster = RayCluster("test")
+    with pytest.raises(StartRefused, match="the head is away"):
+        cluster.start("a", "a-1", "m:f", "{}", tmp_path / "log", {})

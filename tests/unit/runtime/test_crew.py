@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.runtime.crew_ground import Ground
 
-from rivergate.domain.errors import ConfigError
+from rivergate.domain.errors import ConfigError, StartRefused
 from rivergate.runtime.endings import leave_ending
 from rivergate.runtime.supervision import restarts
 from rivergate.runtime.supervision.arrivals import tell_arrival
@@ -129,6 +129,32 @@ def test_a_recruit_that_a_host_never_began_is_started_again(ground: Ground, monk
         assert not ground.crew.has_arrived(slot)
     tell_arrival(ground.data, ground.crew.in_slot(slot).name)
     assert ground.crew.has_arrived(slot)
+
+
+def test_a_restart_that_the_machine_refuses_is_tried_again(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everything else goes on; whoever looks reads what to do. A spare takes over all the same."""
+    monkeypatch.setattr(restarts, "AGAIN_S", 0.0)
+    monkeypatch.setattr(restarts, "MAX_BACKOFF_S", 0.0)
+    ground.crew.start([AGENT, SPARE])
+    spare = ground.in_slot(SPARE)
+    ground.refuses = True
+    dead = ground.end(AGENT)
+    assert ground.shards_of == {spare: (0, 1)}
+    assert ground.in_slot(AGENT) == dead
+    assert "no process can be started" in caplog.text
+    assert "→ see to memory" in caplog.text
+    ground.refuses = False
+    ground.crew.revive()
+    assert ground.processes[ground.in_slot(AGENT)].runs
+
+
+def test_a_first_start_that_the_machine_refuses_is_an_error(ground: Ground) -> None:
+    """Whoever starts an app is there to mend it."""
+    ground.refuses = True
+    with pytest.raises(StartRefused):
+        ground.crew.start([AGENT])
 
 
 def test_a_process_that_cannot_even_begin_ends_the_start(ground: Ground) -> None:

@@ -28,6 +28,15 @@ def test_a_start_that_never_began_is_no_death_while_its_host_may_still_fill_the_
     assert waits == [1.0, 2.0]
 
 
+def test_a_refused_start_is_never_tried_again_at_once() -> None:
+    """What was short then still is."""
+    starts, waits = Starts(), []
+    for _ in range(3):
+        starts = starts.after_refusal()
+        waits.append(starts.wait_s)
+    assert waits == [AGAIN_S, 1.0, 2.0]
+
+
 def test_a_host_that_was_there_in_between_has_its_time_anew() -> None:
     """Else the second node that is lost in a month would find the time used up."""
     starts = Starts().after_nothing(0.0).after_end(1.0, 1000.0).after_nothing(2000.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from rivergate.domain.errors import RivergateError
+from rivergate.domain.errors import RivergateError, StartRefused
 from rivergate.runtime.endings import take_ending
 from rivergate.runtime.running import StageProcess
 from rivergate.runtime.spec import ProcessSpec
@@ -67,19 +67,21 @@ class Crew:
         forget_arrivals(base.data)
 
     def start(self, slots: Iterable[Slot]) -> None:
-        """Start these for the first time."""
+        """Start these for the first time. Raises `StartRefused`."""
         for slot in slots:
             self._start(slot)
 
     def revive(self) -> None:
-        """Start again what died, and give to spares what waits. Raises what a process ended with if it can't even begin."""
+        """Start again what died, and give to spares what waits; where no process can be made that is tried again later.
+        Raises what a process ended with if it can't even begin.
+        """
         for ended in self._ended():
             if ended.start_at is None:
                 self._note_end(ended)
         self._give_to_spares()
         for ended in self._ended():
             if ended.start_at is not None and time.monotonic() >= ended.start_at:
-                self._start(ended.slot)
+                self._start_again(ended)
         self._see_off()
 
     def has_losses(self) -> bool:
@@ -126,7 +128,9 @@ class Crew:
         return next(i for i in self.of(stage) if shard in i.slot.shards)
 
     def recruit(self, stage: str) -> str:
-        """Start one process more of a stage, without shards; its slot, whose name was never used before."""
+        """Start one process more of a stage, without shards; its slot, whose name was never used before. Raises
+        `StartRefused`.
+        """
         like = self.of(stage)[0].slot
         name = next(n for n in (f"{stage}-{k}" for k in count()) if n not in self._names)
         self._recruit(replace(like, name=name, shards=()))
@@ -236,6 +240,14 @@ class Crew:
         dead.start_at = now + dead.starts.wait_s
         why = ending[0].what if ending else dead.running.why_ended()
         _LOG.warning("%s %s (%s): it starts again", dead.name, "never began" if unbegun else "ended", why)
+
+    def _start_again(self, ended: Incarnation) -> None:
+        try:
+            self._start(ended.slot)
+        except StartRefused as e:
+            ended.starts = ended.starts.after_refusal()
+            ended.start_at = time.monotonic() + ended.starts.wait_s
+            _LOG.warning("%s; tried again after %.2f s\n→ %s", e.what, ended.starts.wait_s, e.remedy)
 
     # --- spares --------------------------------------------------------------------------------------------
 

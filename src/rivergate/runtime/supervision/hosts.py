@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Protocol
 
+from rivergate.domain.errors import StartRefused
 from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.spec import ProcessSpec
 
@@ -45,7 +46,7 @@ class Host(Protocol):
     """Starts processes. One thread."""
 
     def start(self, spec: ProcessSpec) -> Running:
-        """Start this incarnation."""
+        """Start this incarnation. Raises `StartRefused`."""
 
     def close(self) -> None:
         """Leave nothing behind. Called once every process has ended or been killed."""
@@ -56,7 +57,14 @@ class LocalHost:
 
     def start(self, spec: ProcessSpec) -> Running:
         """See `Host.start`."""
-        return LocalProcess(spec)
+        try:
+            return LocalProcess(spec)
+        except OSError as e:
+            raise StartRefused(
+                f"no process can be started for {spec.incarnation}: {e.strerror}",
+                where=str(e.filename or ""),
+                remedy="see to memory, disk space, and limits on processes and open files (`ulimit -u`, `ulimit -n`)",
+            ) from e
 
     def close(self) -> None:
         """Nothing is held."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 QUICK_DEATH_S = 10.0
 MAX_BACKOFF_S = 10.0
@@ -38,5 +38,9 @@ class Starts:
         since = now if self.unbegun_since is None else self.unbegun_since
         if now - since < HOST_S:
             return Starts(self.quick_deaths, AGAIN_S, since)
+        return replace(self.after_refusal(), unbegun_since=since)
+
+    def after_refusal(self) -> Starts:
+        """No process was made for it."""
         death = self.after_quick_death()
-        return Starts(death.quick_deaths, max(death.wait_s, AGAIN_S), since)
+        return replace(death, wait_s=max(death.wait_s, AGAIN_S))
