@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rivergate.domain.errors import ConfigError
+from rivergate.domain.errors import ConfigError, StartRefused
 
 _LOG = logging.getLogger("rivergate.runtime")
 
@@ -126,11 +126,17 @@ class RayCluster:
         self, place: str, name: str, entry: str, spec: str, log_file: Path, environment: Mapping[str, str]
     ) -> RayProcess:
         """Run `entry` under this name in the place's actor, instead of what ran there. The actor is made if there is none,
-        with these variables beside the cluster's.
+        with these variables beside the cluster's. Raises `StartRefused`.
         """
         before = self._processes.get(place)
-        actor = before.actor if before and not before.is_dead() else self._actor(place, log_file, environment)
-        self._processes[place] = RayProcess(self._ray, actor, name, entry, spec, here=self._here)
+        try:
+            actor = before.actor if before and not before.is_dead() else self._actor(place, log_file, environment)
+            self._processes[place] = RayProcess(self._ray, actor, name, entry, spec, here=self._here)
+        except Exception as e:  # Ray's errors have no common root: some are Python's own
+            raise StartRefused(
+                f"Ray starts nothing for {name}: {_last_line_of(e)}",
+                remedy="see `ray status`, and the logs of Ray's head",
+            ) from e
         return self._processes[place]
 
     def _actor(self, place: str, log_file: Path, environment: Mapping[str, str]) -> Any:
@@ -179,8 +185,8 @@ class RayProcess:
         self.actor = actor
         self._name = name
         self._pid = 0
-        announced = self._control("make_way", name)
-        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, announced)
+        self._announced = self._control("make_way", name)
+        self._loop = actor.run.options(concurrency_group="loop").remote(entry, spec, self._announced)
         self._pid_answer = self._control("process_id")
 
     @property
@@ -201,23 +207,23 @@ class RayProcess:
             return "runs"
         if not self._ready(self._loop):
             return f"its process {self._pid} has gone"
-        outcome = self._outcome()
-        return (
-            outcome
-            if isinstance(outcome, str)
-            else (str(outcome).strip() or type(outcome).__name__).splitlines()[-1][:200]
-        )
+        outcome = self._outcome(self._loop)
+        return _last_line_of(outcome) if isinstance(outcome, Exception) else str(outcome)
+
+    def never_began(self) -> bool:
+        """Whether its name couldn't even be announced: Ray lets calls fail while it makes an actor anew."""
+        return isinstance(self._outcome(self._announced), self._ray.exceptions.ActorUnavailableError)
 
     def is_dead(self) -> bool:
         """Whether the actor has been killed for good."""
-        return isinstance(self._outcome(), self._ray.exceptions.ActorDiedError)
+        return isinstance(self._outcome(self._loop), self._ray.exceptions.ActorDiedError)
 
-    def _outcome(self) -> str | Exception | None:
-        """What the loop returned or raised, or that nobody could reach it; None while it runs."""
-        if not self._ready(self._loop):
+    def _outcome(self, call: Any) -> str | Exception | None:
+        """What a call returned or raised, or that it reached nobody; None while it runs."""
+        if not self._ready(call):
             return None
         try:
-            return str(self._ray.get(self._loop))
+            return str(self._ray.get(call))
         except Exception as e:  # noqa: BLE001 - whoever asks looks at it
             return e
 
@@ -228,7 +234,7 @@ class RayProcess:
 
     def kill(self) -> None:
         """Kill the actor for good, unless another supervisor's loop has taken it over."""
-        if self._outcome() != SUPERSEDED:
+        if self._outcome(self._loop) != SUPERSEDED:
             with contextlib.suppress(Exception):
                 self._ray.kill(self.actor, no_restart=True)
 
@@ -246,6 +252,10 @@ class RayProcess:
     def _ready(self, answer: Any) -> bool:
         done, _ = self._ray.wait([answer], timeout=0)
         return bool(done)
+
+
+def _last_line_of(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
 
 
 def _has_ended(pid: int) -> bool:

@@ -75,6 +75,10 @@ class AlreadyRunning(RivergateError):
     """A second copy of something that may run once."""
 
 
+class StartRefused(RivergateError):
+    """The machine, or Ray, made no process for us. Terminal for a first start; a restart is tried again later."""
+
+
 class RecordFailed(RivergateError):
     """Handling one record raised. `index` is its place in the batch; `reason` goes to its dead letter."""
 

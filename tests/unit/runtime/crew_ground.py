@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rivergate.domain.errors import StartRefused
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.spec import AppRef, ProcessSpec
 from rivergate.runtime.supervision.arrivals import tell_arrival
@@ -16,6 +17,7 @@ class Process:
 
     def __init__(self) -> None:
         self.runs = True
+        self.began = True
 
     @property
     def pid(self) -> int:
@@ -29,6 +31,10 @@ class Process:
     def why_ended(self) -> str:
         """Some words."""
         return "the test ended it"
+
+    def never_began(self) -> bool:
+        """As the test has it."""
+        return not self.began
 
     def ask_to_stop(self) -> None:
         """It obeys."""
@@ -52,11 +58,14 @@ class Ground:
         self.specs: dict[str, ProcessSpec] = {}
         self.shards_of: dict[str, tuple[int, ...]] = {}
         self.arrive_at_once = True
-        base = ProcessSpec("supervisor", "supervisor", "supervisor", AppRef("m:a", "a", 2), "h:1", str(folder))
-        self.crew = Crew(base, {True: self, False: self}, self._took)
+        self.refuses = False
+        self.base = ProcessSpec("supervisor", "supervisor", "supervisor", AppRef("m:a", "a", 2), "h:1", str(folder))
+        self.crew = Crew(self.base, {True: self, False: self}, self._took)
 
     def start(self, spec: ProcessSpec) -> Process:
         """See `runtime.hosts.Host`."""
+        if self.refuses:
+            raise StartRefused("no process can be started", remedy="see to memory")
         self.specs[spec.incarnation] = spec
         self.processes[spec.incarnation] = Process()
         if self.arrive_at_once:

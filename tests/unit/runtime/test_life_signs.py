@@ -53,12 +53,32 @@ def test_a_worker_that_never_reported_still_imports(world: World) -> None:
 
 
 def test_a_worker_that_got_shards_has_to_report_in_the_end(world: World) -> None:
-    """A spare that was stopped while it waited is found out too."""
-    world.signs.expect("c")
+    """But it may have to import first."""
+    world.signs.expect("c", importing=True)
     world.pass_s(LIMIT_S + START_S - 1)
     assert world.signs.silent(["c"]) == set()
     world.pass_s(2.0)
     assert world.signs.silent(["c"]) == {"c"}
+
+
+def test_a_spare_that_was_stopped_while_it_waited_is_found_out(world: World) -> None:
+    """It has imported, so nothing excuses it."""
+    world.signs.expect("c", importing=False)
+    world.pass_s(LIMIT_S - 1)
+    assert world.signs.silent(["c"]) == set()
+    world.pass_s(2.0)
+    assert world.signs.silent(["c"]) == {"c"}
+
+
+def test_a_spare_is_not_blamed_for_its_silence_while_it_had_no_shards(world: World) -> None:
+    """It had some before, and was heard then."""
+    world.pass_s(LIMIT_S + 1)
+    assert not world.signs.is_given_up("a")
+    world.signs.expect("a", importing=False)
+    world.pass_s(LIMIT_S - 1)
+    assert world.signs.silent(["a"]) == set()
+    world.pass_s(2.0)
+    assert not world.signs.is_given_up("a")
 
 
 def test_a_silent_worker_gets_a_last_chance(world: World) -> None:

@@ -226,6 +226,27 @@ def test_a_process_that_dies_meanwhile_leaves_as_many_workers(mover: Mover) -> N
     assert sorted(mover.spread().values()) == [(), SHARDS]
 
 
+def test_a_new_process_that_dies_gets_nothing_more_before_it_is_there_again(mover: Mover) -> None:
+    """What it had is the spare's; what it got while it starts again would be taken from it again and again."""
+    steps = mover.moves.restart([STAGE])
+    assert not mover.run(steps, lambda: len(mover.told) == 2)
+    [recruit] = [i.slot for i in mover.crew.of(STAGE) if i.slot.shards == (0,)]
+    mover.ground.arrive_at_once = False
+    mover.ground.processes[mover.ground.in_slot(recruit)].runs = False
+    mover.crew.revive()
+    assert mover.spread()[recruit.name] == ()
+    mover.owners[STAGE, 0] = mover.crew.owner_of(STAGE, 0).name
+    mover.report(STAGE, 0, mover.owners[STAGE, 0], "running")
+    for _ in range(9):
+        next(steps)
+        mover.crew.revive()
+    assert len(mover.told) == 2
+    mover.ground.arrive_at_once = True
+    tell_arrival(mover.ground.data, mover.ground.in_slot(recruit))
+    assert mover.run(steps)
+    assert sorted(mover.spread().values()) == [(), SHARDS]
+
+
 @pytest.mark.parametrize("change", [lambda m: m.scale(STAGE, 3), lambda m: m.restart([STAGE])])
 def test_a_new_process_that_cannot_begin_changes_nothing(mover: Mover, change: Callable[[Moves], Steps]) -> None:
     """What it said is told, and the old ones go on."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.domain.errors import BrokerUnavailable, ConfigError
 from rivergate.runtime.supervision import supervisor
+from rivergate.runtime.supervision.arrivals import tell_arrival
 from rivergate.runtime.supervision.plan import Slot
-from rivergate.runtime.supervision.supervisor import Owners, insist
+from rivergate.runtime.supervision.supervisor import Owners, Supervisor, insist
 
+SPARE = Slot("agent-a-spare-0", "agent", "agent-a")
 SLOT = Slot("agent-a-0", "agent", "agent-a", (0, 1))
 
 
@@ -45,3 +50,27 @@ def test_a_shard_in_mid_move_stays_nobodys_when_its_receiver_is_started_anew() -
     assert owners.named("agent-a") == {0: ("second", 0)}
     owners.hand("agent-a", 1, "second")
     assert owners.of("second") == ["agent-a/0", "agent-a/1"]
+
+
+def test_only_a_worker_that_has_to_import_gets_the_time_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spare has done so: one that was stopped while it waited would hold the shards for as long again."""
+    told: dict[str, bool] = {}
+
+    class Told:
+        def __init__(self, _limit_s: float) -> None: ...
+
+        def expect(self, worker: str, *, importing: bool) -> None:
+            told[worker] = importing
+
+    monkeypatch.setattr(supervisor, "LifeSigns", Told)
+    ground = Ground(tmp_path)
+    ground.arrive_at_once = False
+    unused: Any = None
+    ours = Supervisor(ground.base, [SLOT, SPARE], {True: ground, False: ground}, unused, unused)
+    ground.crew = ours._crew
+    ground.crew.start([SLOT, SPARE])
+    worker, spare = ground.in_slot(SLOT), ground.in_slot(SPARE)
+    assert told == {worker: True}
+    tell_arrival(ground.data, spare)
+    ground.end(SLOT)
+    assert told == {worker: True, spare: False}

@@ -13,7 +13,6 @@ from rivergate.adapters.kafka_status import ShardStatus, StatusFollower
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.adapters.kafka_writer import KafkaWriter
 from rivergate.domain import names
-from rivergate.domain.clock import rfc3339
 from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.errors import BrokerUnavailable, ConfigError, RivergateError, ShardParked
 from rivergate.domain.record import Record
@@ -49,7 +48,6 @@ class Bootstrap:
         self._ready = False
         self._on_purpose: set[tuple[str, int]] = set()
         self.is_ours: Callable[[str], bool] = lambda _worker: True
-        self._since = rfc3339(wall_clock())
 
     def demand_broker(self) -> None:
         """See that a broker answers, before anything is started. Raises `BrokerUnavailable`."""
@@ -129,11 +127,15 @@ class Bootstrap:
         return self._ready
 
     def reports(self) -> dict[tuple[str, int], ShardStatus]:
-        """The newest report of each planned shard since this start."""
+        """The newest report of each planned shard, if a process of ours gave it.
+
+        Those of a former supervisor's workers, and of another's that report on what they lost, say nothing about this
+        start. Names tell them apart: times don't, since workers report by the clocks of their own machines.
+        """
         if self._status is None:
             self._status = StatusFollower(KafkaTail(self._bootstrap, f"{self._app.name}.readiness"), self._app.name)
         found = self._status.read()
-        return {k: s for k, s in found.items() if k in self._planned and s.at >= self._since}
+        return {k: s for k, s in found.items() if k in self._planned and self.is_ours(s.worker)}
 
     def _not_on_purpose(self, found: Mapping[tuple[str, int], ShardStatus]) -> Mapping[tuple[str, int], ShardStatus]:
         """Without the shards that an operator has parked, or had when we looked before."""
@@ -144,7 +146,6 @@ class Bootstrap:
         for stage in {s for s, _ in self._planned}:
             shards = [k for k in self._planned if k[0] == stage]
             parked = [found[k] for k in sorted(shards) if k in found and found[k].state == "parked"]
-            parked = [s for s in parked if self.is_ours(s.worker)]  # another supervisor's may report on what it lost
             if len(parked) == len(shards):
                 what, _, remedy = parked[0].reason.partition("\n→ ")
                 raise ShardParked(f"nothing of {stage} runs: {what}", remedy=remedy)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Protocol
 
+from rivergate.domain.errors import StartRefused
 from rivergate.runtime.environment import scrubbed
 from rivergate.runtime.spec import ProcessSpec
 
@@ -28,6 +29,9 @@ class Running(Protocol):
     def why_ended(self) -> str:
         """A few words on how it ended."""
 
+    def never_began(self) -> bool:
+        """Whether one that has ended never began, since its host was filling its place anew: a start says more later."""
+
     def ask_to_stop(self) -> None:
         """Ask it to end in good order."""
 
@@ -42,7 +46,7 @@ class Host(Protocol):
     """Starts processes. One thread."""
 
     def start(self, spec: ProcessSpec) -> Running:
-        """Start this incarnation."""
+        """Start this incarnation. Raises `StartRefused`."""
 
     def close(self) -> None:
         """Leave nothing behind. Called once every process has ended or been killed."""
@@ -53,7 +57,14 @@ class LocalHost:
 
     def start(self, spec: ProcessSpec) -> Running:
         """See `Host.start`."""
-        return LocalProcess(spec)
+        try:
+            return LocalProcess(spec)
+        except OSError as e:
+            raise StartRefused(
+                f"no process can be started for {spec.incarnation}: {e.strerror}",
+                where=str(e.filename or ""),
+                remedy="see to memory, disk space, and limits on processes and open files (`ulimit -u`, `ulimit -n`)",
+            ) from e
 
     def close(self) -> None:
         """Nothing is held."""
@@ -87,6 +98,10 @@ class LocalProcess:
         """Its exit code or signal."""
         code = self._process.poll()
         return "runs" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def never_began(self) -> bool:
+        """Never so: the system makes a process, or says that it can't."""
+        return False
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""

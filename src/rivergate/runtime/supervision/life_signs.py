@@ -12,7 +12,7 @@ SILENT_S = 30.0
 
 
 START_S = 90.0
-"""What a worker gets more before its first report."""
+"""What a worker gets more that still has to import."""
 ONCE_MORE_S = 5.0
 """What a worker gets after that: the broker may have come back just now."""
 
@@ -40,9 +40,12 @@ class LifeSigns:
                 self._doubted.discard(report.worker)
         self._newest = dict(reports)
 
-    def expect(self, worker: str) -> None:
-        """It has got shards, so it will report: a new process once it has imported, which may take it a while."""
-        self._heard.setdefault(worker, self._monotonic() + START_S)
+    def expect(self, worker: str, *, importing: bool) -> None:
+        """It has got its first shards, so it will report from now on: a new process once it has imported, which may take it
+        a while. One that has done so may stand still all the same.
+        """
+        self.forget(worker)  # it had nothing to report
+        self._heard[worker] = self._monotonic() + (START_S if importing else 0.0)
 
     def nobody_can_be_heard(self) -> None:
         """The broker didn't answer."""
@@ -64,6 +67,6 @@ class LifeSigns:
         return False
 
     def forget(self, worker: str) -> None:
-        """It has been ended."""
+        """It has been ended, or has had no shards."""
         self._heard.pop(worker, None)
         self._doubted.discard(worker)

@@ -120,11 +120,14 @@ class Moves:
         return {s.name: s.shards for s in (*(s for s in there if s.shards), *(s for s in there[::-1] if not s.shards))}
 
     def _replace(self, leaving: Incarnation) -> Steps:
-        """If it dies meanwhile, whoever has its shards then keeps them."""
+        """If it dies meanwhile, whoever has its shards then keeps them. If the new one does, it gets none before it is there
+        again: until then a spare would take them from it, which may be the one that is to leave.
+        """
         stage = leaving.slot.stage
         recruits = yield from self._recruit(stage, 1)
         with self._dismissing(recruits):
             while leaving in self._crew.of(stage) and leaving.slot.shards:
+                yield from self._wait_until_there(recruits)
                 yield from self._move(stage, leaving.slot.shards[0], recruits[0])
         if leaving in self._crew.of(stage):
             yield from self._retire([leaving.slot.name])
@@ -134,20 +137,20 @@ class Moves:
         slots: list[str] = []
         with self._dismissing(slots):
             slots += (self._crew.recruit(stage) for _ in range(count))
-            until = self._monotonic() + ARRIVE_S
             try:
-                while waited_for := [s for s in slots if not self._crew.has_arrived(s)]:
-                    self._demand_time(until)
-                    yield f"{', '.join(waited_for)}: importing"
+                yield from self._wait_until_there(slots)
             except RivergateError as e:
                 what = f"a new process of {stage} can't begin, so the old ones go on: {e.what}"
                 raise RivergateError(what, where=e.where, remedy=e.remedy) from e
         self.done.started += slots
         return slots
 
-    def _demand_time(self, until: float) -> None:
-        if self._monotonic() > until:
-            raise RivergateError(f"it hasn't imported everything after {ARRIVE_S:.0f} s")
+    def _wait_until_there(self, slots: Iterable[str]) -> Steps:
+        until = self._monotonic() + ARRIVE_S
+        while waited_for := [s for s in slots if not self._crew.has_arrived(s)]:
+            if self._monotonic() > until:
+                raise RivergateError(f"it hasn't imported everything after {ARRIVE_S:.0f} s")
+            yield f"{', '.join(waited_for)}: importing"
 
     @contextmanager
     def _dismissing(self, recruits: Iterable[str]) -> Iterator[None]:

@@ -15,6 +15,7 @@ from rivergate.runtime.running import RunningState
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import wall_clock
 from rivergate.runtime.supervision import commands
+from rivergate.runtime.supervision.arrivals import has_arrived
 from rivergate.runtime.supervision.changes import Changes
 from rivergate.runtime.supervision.crew import Crew
 from rivergate.runtime.supervision.first_start import Bootstrap
@@ -193,17 +194,19 @@ class Supervisor:
     def _took(self, slot: Slot, name: str) -> None:
         """Another incarnation has the shards of a slot."""
         self._owners.give(slot, name)
-        self._life_signs.expect(name)
+        self._expect(name)
         if slot.stage in self._assigned:
             self._assign(slot.stage)
 
     def _hand(self, stage: str, shard: int, worker: str) -> None:
         """A shard is to be this worker's, or for the moment nobody's; published with the next tick."""
         if worker and not self._owners.of(worker):
-            self._life_signs.forget(worker)  # it had nothing to report
-            self._life_signs.expect(worker)
+            self._expect(worker)
         self._owners.hand(stage, shard, worker)
         self._unpublished.add(stage)
+
+    def _expect(self, worker: str) -> None:
+        self._life_signs.expect(worker, importing=not has_arrived(self._base.data, worker))
 
     def _is_published(self, stage: str) -> bool:
         return stage not in self._unpublished
