@@ -92,7 +92,10 @@ class ShardThread(threading.Thread):
         self._tell = tell
         self._between = between
         self._stop_asked = threading.Event()
-        self.fenced_at: float | None = None
+        self.ended = ""
+        """The state that it ended in and has told: `parked`, `fenced` or `stopped`."""
+        self.ended_at = 0.0
+        """When that was, or when something tore it down; monotonic."""
 
     def ask_to_stop(self) -> None:
         """Ask it to stop after the batch at hand, and to drain."""
@@ -100,30 +103,40 @@ class ShardThread(threading.Thread):
 
     def run(self) -> None:
         """Open, step, and try again after failures; the same failure again and again parks the shard."""
+        try:
+            self._run_on()
+        finally:
+            self.ended_at = time.monotonic()
+
+    def _run_on(self) -> None:
         failures: list[float] = []
         while not self._stop_asked.is_set():
             try:
                 self._run_once()
             except Fenced as e:
                 _LOG.warning("%s: %s", self.name, e.what)
-                self.fenced_at = time.monotonic()
-                self._tell("fenced", e.what)
+                self._end("fenced", e.what)
                 return
             except (ShardParked, BadInput, ConfigError) as e:  # nothing changes by trying again
                 _LOG.error("%s is parked: %s", self.name, e)
-                self._tell("parked", str(e))
+                self._end("parked", str(e))
                 return
-            except Exception as e:  # noqa: BLE001 - whatever it is, the other shards go on
+            except BaseException as e:  # noqa: BLE001 - whatever it is, a `sys.exit()` too: someone has to hear of it
                 _LOG.error("%s failed: %s", self.name, traceback.format_exc())
                 now = time.monotonic()
                 failures = [t for t in failures if now - t < 60.0] + [now]
                 away = isinstance(e, RivergateError) and e.retryable
+                what = str(e) if isinstance(e, Exception) else repr(e)
                 if len(failures) > FAILURES_A_MINUTE and not away:
-                    self._tell("parked", f"failed {len(failures)} times within a minute, the last time with: {e}")
+                    self._end("parked", f"failed {len(failures)} times within a minute, the last time with: {what}")
                     return
-                self._tell("starting", f"tries again after: {e}")
+                self._tell("starting", f"tries again after: {what}")
                 self._stop_asked.wait(min(0.2 * 2 ** len(failures), 5.0))
-        self._tell("stopped", "")
+        self._end("stopped", "")
+
+    def _end(self, state: str, why: str) -> None:
+        self._tell(state, why)
+        self.ended = state
 
     def _run_once(self) -> None:
         self._tell("starting", "")
@@ -264,9 +277,10 @@ class Worker:
 
 
 def _may_come_back(thread: ShardThread) -> bool:
-    """Whether a fenced shard that the assignments still give us may be opened again.
+    """Whether a shard whose thread has ended, and that the assignments still give us, may be opened again.
 
-    The broker fences too, when a transaction outlasts its timeout: a stopped or swapped-out process finds that. Had
-    another owner done it, the assignments would have come to name that one by now.
+    One that was fenced may: the broker fences too, when a transaction outlasts its timeout, as a stopped or swapped-out
+    process finds. Had another owner done it, the assignments would have come to name that one by now. And so may one
+    that ended without a word: else it would be reported as running for ever.
     """
-    return thread.fenced_at is not None and not thread.is_alive() and time.monotonic() - thread.fenced_at > FENCED_S
+    return thread.ended in {"fenced", ""} and not thread.is_alive() and time.monotonic() - thread.ended_at > FENCED_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -23,8 +24,11 @@ class Reports:
     def __init__(self) -> None:
         self.all: list[ShardReport] = []
         self._news = threading.Condition()
+        self.refused = ""
 
     def __call__(self, report: ShardReport) -> None:
+        if self.refused and self.refused in report.reason:
+            raise OSError("nobody listens")
         with self._news:
             self.all.append(report)
             self._news.notify_all()
@@ -138,7 +142,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     started.end()
 
 
-def raising(error: Exception) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[[], None]:
     """A step that fails."""
 
     def step() -> None:
@@ -208,6 +212,30 @@ def test_a_broker_that_is_away_never_parks(running: Running, monkeypatch: pytest
     running.start(Given({0: 0}), *failing, idle)
     assert running.reports.wait_for(lambda _: running.reports.states().count("running") == 3)
     assert "parked" not in running.reports.states()
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError("gone"), KeyboardInterrupt()])
+def test_what_is_no_exception_is_a_failure_too(running: Running, error: BaseException) -> None:
+    """`sys.exit()` in a library or a panic of Rust's: the shard tries again, and says after what."""
+    running.start(Given({0: 0}), raising(error), idle)
+    assert running.reports.wait_for(lambda _: running.reports.states() == ["starting", "running"] * 2)
+    assert f"tries again after: {error!r}" in [r.reason for r in running.reports.all]
+
+
+def test_what_is_no_exception_parks_in_the_end(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it was."""
+    monkeypatch.setattr(module, "FAILURES_A_MINUTE", 1)
+    running.start(Given({0: 0}), raising(SystemExit(3)))
+    assert running.reports.wait_for(lambda all_: bool(all_) and all_[-1].state == "parked")
+    assert running.reports.all[-1].reason == "failed 2 times within a minute, the last time with: SystemExit(3)"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_shard_whose_thread_was_torn_down_starts_again(running: Running) -> None:
+    """Even its report of a failure failed: nobody else would tell that it doesn't run any more."""
+    running.reports.refused = "tries again"
+    running.start(Given({0: 0}), raising(SystemExit(3)), idle)
+    assert running.reports.wait_for(lambda _: running.reports.states() == ["starting", "running"] * 2)
 
 
 def test_a_recovery_is_told_twice_a_second_and_no_more() -> None:
