@@ -52,12 +52,24 @@ class ShardReport:
     share: float | None = None
 
 
-Between = Callable[[int, Driver], None]
-"""Called by a shard's thread between two steps."""
+class Aside(Protocol):
+    """What is done beside the shards' work. Each shard's thread calls it."""
+
+    def answer(self, shard: int, driver: Driver) -> None:
+        """Between two steps of the shard's driver."""
+
+    def forget(self, shard: int, driver: Driver) -> None:
+        """The driver has ended, and is of no use to anybody; also where it never got to a step."""
 
 
-def nothing(_shard: int, _driver: Driver) -> None:
-    """Nothing is to be done between steps."""
+class Nothing:
+    """Implements `Aside`: nothing is to be done."""
+
+    def answer(self, shard: int, driver: Driver) -> None:
+        """See `Aside.answer`."""
+
+    def forget(self, shard: int, driver: Driver) -> None:
+        """See `Aside.forget`."""
 
 
 MakeDriver = Callable[[int, RecoveryReports], Driver]
@@ -86,11 +98,13 @@ class ShardThread(threading.Thread):
         make: Callable[[], Driver],
         tell: Callable[[str, str], None],
         between: Callable[[Driver], None],
+        forget: Callable[[Driver], None],
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._make = make
         self._tell = tell
         self._between = between
+        self._forget = forget
         self._stop_asked = threading.Event()
         self.ended = ""
         """The state that it ended in and has told: `parked`, `fenced` or `stopped`."""
@@ -149,6 +163,7 @@ class ShardThread(threading.Thread):
                 self._between(driver)
             driver.drain()
         finally:
+            self._forget(driver)
             driver.close()
 
 
@@ -165,14 +180,14 @@ class Worker:
         assignments: Assignments,
         make_driver: MakeDriver,
         report: Callable[[ShardReport], None],
-        between: Between = nothing,
+        aside: Aside | None = None,
     ) -> None:
         self._stage = stage
         self._name = name
         self._assignments = assignments
         self._make_driver = make_driver
         self._report = report
-        self._between = between
+        self._aside = aside or Nothing()
         self._threads: dict[tuple[int, int], ShardThread] = {}
         self._leaving: dict[int, tuple[ShardThread, float]] = {}
         self._parked: dict[int, str] = {}
@@ -252,7 +267,8 @@ class Worker:
             f"{self._stage}/{shard}",
             lambda: self._make_driver(shard, progress),
             lambda state, why: self._tell(shard, state, why),
-            lambda driver: self._between(shard, driver),
+            lambda driver: self._aside.answer(shard, driver),
+            lambda driver: self._aside.forget(shard, driver),
         )
         self._threads[shard, attempt] = thread
         thread.start()

@@ -13,7 +13,7 @@ from rivergate.runtime import worker as module
 from rivergate.runtime.session import unheard
 from rivergate.runtime.supervision import recovering
 from rivergate.runtime.supervision.recovering import RecoveryReports
-from rivergate.runtime.worker import ShardReport, Worker
+from rivergate.runtime.worker import Nothing, ShardReport, Worker
 
 WAIT_S = 10.0
 
@@ -88,6 +88,18 @@ class Driver:
         """Nothing to close."""
 
 
+class Forgetting(Nothing):
+    """Notes what has ended."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[int] = []
+
+    def forget(self, shard: int, driver: object) -> None:
+        """See `Aside.forget`."""
+        assert isinstance(driver, Driver)
+        self.forgotten.append(shard)
+
+
 class Running:
     """A worker in a thread, its reports, and its end."""
 
@@ -98,6 +110,7 @@ class Running:
         self.rebuilds = False
         self.catches_up = False
         self.rebuilt = threading.Event()
+        self.aside = Forgetting()
         self._thread: threading.Thread | None = None
 
     def start(self, assignments: Given, *steps: Callable[[], None]) -> None:
@@ -120,7 +133,7 @@ class Running:
             self.progress = progress
             return Driver(rebuild if self.rebuilds else catch_up if self.catches_up else step, self.stop)
 
-        worker = Worker("agent-x", "w", assignments, make, self.reports)
+        worker = Worker("agent-x", "w", assignments, make, self.reports, self.aside)
         self._thread = threading.Thread(target=worker.run, args=(self.stop,), daemon=True)
         self._thread.start()
 
@@ -351,3 +364,14 @@ def test_a_worker_that_gets_a_parked_shard_leaves_it_alone(running: Running) -> 
         lambda _: "running" in running.reports.states(1) and running.reports.states(0) != []
     )
     assert running.reports.states(0) == ["parked"]
+
+
+def test_a_driver_that_has_ended_is_forgotten(running: Running) -> None:
+    """However it ended: what is done beside the shards holds it no longer."""
+    running.start(Given({0: 0, 1: 0}), raising(OSError("no")), idle)
+    assert running.reports.wait_for(
+        lambda all_: {(r.shard, r.state) for r in all_} >= {(0, "running"), (1, "running")} and len(all_) >= 7
+    )
+    assert len(running.aside.forgotten) == 1
+    running.end()
+    assert sorted(running.aside.forgotten[1:]) == [0, 1]
