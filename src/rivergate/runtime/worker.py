@@ -72,8 +72,9 @@ class Nothing:
         """See `Aside.forget`."""
 
 
-MakeDriver = Callable[[int, RecoveryReports], Driver]
-"""Makes the driver of a shard, which tells how far its recovery is, and how far it has caught up with history."""
+MakeDriver = Callable[[int, RecoveryReports, Callable[[], int]], Driver]
+"""Makes the driver of a shard, which tells how far its recovery is, and how far it has caught up with history. It may ask
+how many shards the worker has now."""
 
 
 class Assignments(Protocol):
@@ -265,7 +266,7 @@ class Worker:
         )
         thread = ShardThread(
             f"{self._stage}/{shard}",
-            lambda: self._make_driver(shard, progress),
+            lambda: self._make_driver(shard, progress, lambda: len(self._threads)),
             lambda state, why: self._tell(shard, state, why),
             lambda driver: self._aside.answer(shard, driver),
             lambda driver: self._aside.forget(shard, driver),

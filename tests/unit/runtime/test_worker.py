@@ -117,7 +117,8 @@ class Running:
         """Run one; the first driver gets the first step, the last step serves all that follow."""
         left = list(steps)
 
-        def make(_: int, progress: RecoveryReports) -> Driver:
+        def make(_: int, progress: RecoveryReports, shards: Callable[[], int]) -> Driver:
+            self.shards = shards
             if self.recovers:
                 progress(1, 2)
             step = left.pop(0) if len(left) > 1 else left[0]
@@ -375,3 +376,18 @@ def test_a_driver_that_has_ended_is_forgotten(running: Running) -> None:
     assert len(running.aside.forgotten) == 1
     running.end()
     assert sorted(running.aside.forgotten[1:]) == [0, 1]
+
+
+def test_a_driver_can_ask_how_many_shards_the_worker_has(running: Running) -> None:
+    """Those that came after it count too, and those that went don't."""
+    assignments = Given({0: 0})
+    running.start(assignments, idle)
+    assert running.reports.wait_for(lambda _: running.reports.states(0) == ["starting", "running"])
+    shards = running.shards
+    assert shards() == 1
+    assignments.answers = [{0: 0, 1: 0, 2: 0}]
+    assert running.reports.wait_for(lambda _: running.reports.states(2) == ["starting", "running"])
+    assert shards() == 3
+    assignments.answers = [{0: 0}]
+    assert running.reports.wait_for(lambda all_: {r.shard for r in all_ if r.state == "stopped"} == {1, 2})
+    assert shards() == 1
