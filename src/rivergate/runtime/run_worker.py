@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
 from rivergate.adapters.kafka_assignments import FollowedAssignments
 from rivergate.adapters.kafka_status import KafkaStatus
+from rivergate.runtime.code import is_outdated
 from rivergate.runtime.garbage import collect_rarely
+from rivergate.runtime.process import leave
 from rivergate.runtime.running import wait_for_topics
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import AGENT, driver_maker
@@ -18,9 +21,23 @@ from rivergate.runtime.worker import Worker
 if TYPE_CHECKING:
     from rivergate.runtime.live_state import LiveState
 
+_LOG = logging.getLogger("rivergate.runtime")
+
+OUTDATED = 3
+"""Exit code of a process that has old code."""
+
 
 def run_worker(spec: ProcessSpec, stop: threading.Event) -> None:
-    """Follow the assignments and run what is ours; returns after everything has drained."""
+    """Follow the assignments and run what is ours; returns after everything has drained.
+
+    A process in which other code has run before, an actor's, ends instead: Ray makes a new one in its place, which the
+    supervisor finds. Else it would go on with what it imported then, beside workers that have what is installed now.
+    """
+    if is_outdated():
+        _LOG.warning(
+            "%s ends: other code is installed than its process runs; a new one takes its place", spec.incarnation
+        )
+        leave(OUTDATED)
     make_driver = driver_maker(spec)
     collect_rarely()  # once more: now the app is imported too
     take_short_turns()
