@@ -32,6 +32,7 @@ def main() -> None:
 
 def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile | None) -> dict[str, Any]:
     """A stage exactly as a worker of the runtime runs it."""
+    from rivergate.kernel.tools import alone
     from rivergate.kernel.transactor import Transactor
     from rivergate.runtime.garbage import collect_rarely
     from rivergate.runtime.spec import ProcessSpec
@@ -39,7 +40,7 @@ def ours(job: dict[str, Any], stop: threading.Event, profile: cProfile.Profile |
     from rivergate.runtime.supervision.recovering import RecoveryReports, unheard
     from rivergate.runtime.turns import take_short_turns
 
-    driver = driver_maker(ProcessSpec.from_json(job["spec"]))(0, RecoveryReports(unheard))
+    driver = driver_maker(ProcessSpec.from_json(job["spec"]))(0, RecoveryReports(unheard), alone)
     assert isinstance(driver, Transactor)
     collect_rarely()
     take_short_turns()

@@ -71,9 +71,9 @@ class AgentFold:
                 self._call("timer", self.state.agent.on_timer, name)
             for index, record in enumerate(records):
                 handlers[record.topic](record, index)
-        except RecordFailed:
+        except (RecordFailed, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as e:
+        except BaseException as e:  # user code's `sys.exit()` too, and a panic of Rust's: no Exceptions
             where = str(records[index].position) if index >= 0 else "a timer"
             raise RecordFailed(index, f"{type(e).__name__}: {e}", where=where) from e
 

@@ -106,7 +106,9 @@ class Effects:
                 if self._clock() > attempt.not_after:
                     return None
             return _demand_outcome(effector.perform(action, attempt.not_after), effector)
-        except Exception as e:  # noqa: BLE001 - whatever an effector raises is its outcome
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as e:  # noqa: BLE001 - whatever an effector raises is its outcome, `sys.exit()` too
             _LOG.warning("effector of %s failed on %s: %r", action.kind, action.key, e)
             return Outcome("failed", f"{type(e).__name__}: {e}", effect="maybe")
 

@@ -73,7 +73,9 @@ class GateFold:
                     out.skip(index, f"the gate knows no {record.ce_type or 'untyped record'!r} on {record.topic}")
                 else:
                     handler(turn, record, index)
-        except Exception as e:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as e:
             where = str(records[index].position) if index >= 0 else "a deadline"
             raise RecordFailed(index, f"{type(e).__name__}: {e}", where=where) from e
 

@@ -107,7 +107,9 @@ def read_proposal(record: Record, app: str, clock: Micros, limit_bytes: int) -> 
         p.problem = _read(p, value, app)
         if len(raw) > limit_bytes // 2:  # what becomes of it repeats the arguments and adds to them
             p.problem = (TOO_LARGE, f"{len(raw)} bytes, the limit is {limit_bytes // 2}")
-    except Exception as e:  # noqa: BLE001 - whatever a proposal holds, it ends as a denial
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as e:  # noqa: BLE001 - whatever a proposal holds, it ends as a denial
         p.problem = (GATE_ERROR, f"{type(e).__name__}: {e}"[:500])
     p.mark = p.mark or hashlib.sha256(raw).hexdigest()[:16]
     return p

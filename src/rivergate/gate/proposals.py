@@ -54,7 +54,9 @@ def _judge_once(turn: Turn, p: Proposed, record: Record) -> None:
     try:
         judgement = _verdict(turn, p)
         judgement = _written(turn, p, judgement, record)
-    except Exception as e:  # noqa: BLE001 - habit 5: any exception in the gate means deny
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as e:  # noqa: BLE001 - habit 5: any exception in the gate means deny, a panic too
         del out.records[records:]
         turn.state.reviews.pop(p.proposal_id, None)
         judgement = denied(GATE_ERROR, f"{type(e).__name__}: {e}"[:500], {}, turn.policy_digest)

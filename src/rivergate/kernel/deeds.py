@@ -15,7 +15,7 @@ from rivergate.kernel.work import Deed
 class Raised:
     """A deed raised, which it must not: the result that stands for it."""
 
-    error: Exception
+    error: BaseException
 
 
 class Deeds:
@@ -82,5 +82,5 @@ class Deeds:
     def _run(self, deed: Deed) -> None:
         try:
             self._results.put((deed, deed.do()))
-        except Exception as e:  # noqa: BLE001 - handed to the shard's thread, which raises it
+        except BaseException as e:  # noqa: BLE001 - handed to the shard's thread, which raises it: each has a result
             self._results.put((deed, Raised(e)))

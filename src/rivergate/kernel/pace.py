@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+
+LEAST_REPLAY_S = 0.25
+"""A shard's part of `replay_s` is no smaller, however many share it, unless it is set smaller."""
 
 
 class SnapshotPace:
-    """One is due after `replay_s` seconds of folding, at most `share` of the time. The shard's thread only."""
+    """One is due after this shard's part of `replay_s` seconds of folding, at most `share` of the time.
 
-    def __init__(self, replay_s: float, share: float) -> None:
+    `shards` tells how many there are in this process: who takes them over replays all of them in one interpreter, so
+    together they may leave `replay_s` to it. The shard's thread only.
+    """
+
+    def __init__(self, replay_s: float, share: float, shards: Callable[[], int]) -> None:
         self._replay_s = replay_s
         self._share = share
+        self._shards = shards
         self._cost_s = 0.0
         self._at = time.monotonic()
         self.folded_s = 0.0
@@ -18,7 +27,10 @@ class SnapshotPace:
 
     def is_due(self) -> bool:
         """Whether one is worth it now."""
-        return self.folded_s >= self._replay_s and self.allows()
+        return self.folded_s >= self._part_s() and self.allows()
+
+    def _part_s(self) -> float:
+        return min(self._replay_s, max(self._replay_s / max(self._shards(), 1), LEAST_REPLAY_S))
 
     def allows(self) -> bool:
         """Whether the last one is long enough ago, by what it cost."""

@@ -19,7 +19,8 @@ class Limits:
     """Bounds of a shard's loop. Times in seconds.
 
     After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
-    A performer has at most `open` records open at a time.
+    A performer has at most `open` records open at a time. What a worker's transactors have folded since their snapshots
+    takes some `replay_s` together, but snapshots take no more than `snapshot_share` of the time.
     """
 
     batch: int = 1000
@@ -31,6 +32,11 @@ class Limits:
     idle_positions_s: float = 60.0
     output_bytes: int = 900_000
     open: int = 256
+
+
+def alone() -> int:
+    """There is one shard in this process."""
+    return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +54,5 @@ class Tools:
     catching_up: Callable[[int, int, bool], None] = lambda *_: None
     """Called with (offsets of history read, offsets in all, whether the shard is held)."""
     brake: Brake = field(default_factory=Brake)
+    shards: Callable[[], int] = alone
+    """How many shards this process has now, that of the driver among them. Any thread."""

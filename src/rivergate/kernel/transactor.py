@@ -57,7 +57,7 @@ class Transactor:
         self.standing = Standing()
         self._snapshot_is_named = True
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
-        self._pace = SnapshotPace(limits.replay_s, limits.snapshot_share)
+        self._pace = SnapshotPace(limits.replay_s, limits.snapshot_share, tools.shards)
         self._flight = Flight(spec.name)
         self._behind: Behind | None = None
 

@@ -47,37 +47,54 @@ TALK_S = 5.0
 
 
 Look = Callable[[Transactor], Any]
+Asked = queue.SimpleQueue[tuple[Look, Future[Any]]]
 
 
 class LiveState:
-    """The worker's side, for all of its shards. `answer` belongs to each shard's thread, the rest to the worker's."""
+    """The worker's side, for all of its shards: implements `worker.Aside`. `answer` and `forget` belong to each shard's
+    thread, the rest to the worker's.
+    """
 
     def __init__(self, app: App, stage: str, data: DataDir) -> None:
         self._app, self._stage, self._data = app, stage, data
         self._key = secrets.token_bytes(32)
         self._listener = Listener(("127.0.0.1", 0))
         self._closed = False
-        self._waiting: dict[int, queue.SimpleQueue[tuple[Look, Future[Any]]]] = {}
-        self._known: dict[int, Driver] = {}
+        self._known: dict[int, tuple[Driver, Asked]] = {}
+        self._lock = threading.Lock()  # nothing is asked of a shard any more once it's forgotten
+        self._doors: set[int] = set()
         self._chairs = threading.Semaphore(VISITORS)
         threading.Thread(target=self._serve, name="live-state", daemon=True).start()
 
     def answer(self, shard: int, driver: Driver) -> None:
         """Answer what has been asked of the shard; the first call makes it known. Between two commits only."""
         assert isinstance(driver, Transactor)  # noqa: S101 - agents have no other
-        if self._known.get(shard) is not driver:  # it has come, or come back from somebody else
-            self._known[shard], self._waiting[shard] = driver, queue.SimpleQueue()
+        known, asked = self._known.get(shard, (None, queue.SimpleQueue()))
+        if known is not driver:  # it has come, or come back from somebody else
+            asked = queue.SimpleQueue()
+            self._known[shard] = driver, asked
             with suppress(OSError):
                 self._make_known(shard)
-        asked = self._waiting[shard]
         while not asked.empty():
             look, answer = asked.get()
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
                 answer.set_result(look(driver))
-            except Exception as e:  # noqa: BLE001 - a question must not harm the shard
+            except BaseException as e:  # noqa: BLE001 - a question must not harm the shard
                 answer.set_exception(e)
+
+    def forget(self, shard: int, driver: Driver) -> None:
+        """Let go of a driver that has ended, with the whole state it holds, and tell those who still ask."""
+        with self._lock:
+            known, asked = self._known.get(shard, (None, queue.SimpleQueue()))
+            if known is not driver:  # it was never known, or somebody else has come in its place
+                return
+            del self._known[shard]
+        while not asked.empty():
+            _, answer = asked.get()
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(self._gone(shard))
 
     def close(self) -> None:
         """Answer nothing any more."""
@@ -85,13 +102,14 @@ class LiveState:
         with suppress(OSError):
             Client(self._listener.address).close()  # wakes the thread that waits for visitors
         self._listener.close()
-        for shard in self._waiting:
+        for shard in tuple(self._doors):
             path = door_of(self._data, self._stage, shard)
             with suppress(OSError, ValueError):
                 if json.loads(path.read_text())["key"] == self._key.hex():  # else it is its new owner's already
                     path.unlink()
 
     def _make_known(self, shard: int) -> None:
+        self._doors.add(shard)
         path = door_of(self._data, self._stage, shard)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         aside = path.with_suffix(f".{os.getpid()}.part")
@@ -130,7 +148,7 @@ class LiveState:
             return self._answer_to(json.loads(question))
         except RivergateError as e:
             return {"error": e.what, "remedy": e.remedy, "bad": isinstance(e, BadInput)}
-        except Exception as e:  # noqa: BLE001 - whoever asks gets an answer
+        except BaseException as e:  # noqa: BLE001 - whoever asks gets an answer
             _LOG.exception("a question about %s wasn't answered", self._stage)
             return {"error": f"a fault of rivergate: {e!r}", "remedy": "look into the worker's log", "bad": False}
 
@@ -150,15 +168,20 @@ class LiveState:
         return where | {"commits": standing.seq, "clock": rfc3339(standing.clock), "adopted": adopted} | told
 
     def _ask_shard(self, shard: int, look: Look) -> Any:
-        if shard not in self._waiting:
-            raise NotLive(f"{self._stage}/{shard} isn't run here", remedy=REMEDY)
         answer: Future[Any] = Future()
-        self._waiting[shard].put((look, answer))
+        with self._lock:
+            _, asked = self._known.get(shard, (None, None))
+            if asked is None:
+                raise self._gone(shard)
+            asked.put((look, answer))
         try:
             return answer.result(ANSWER_S)
         except TimeoutError as e:
             answer.cancel()
             raise NotLive(f"{self._stage}/{shard} didn't answer within {ANSWER_S:.0f} s", remedy=REMEDY) from e
+
+    def _gone(self, shard: int) -> NotLive:
+        return NotLive(f"{self._stage}/{shard} isn't run here", remedy=REMEDY)
 
 
 @contextmanager

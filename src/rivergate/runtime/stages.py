@@ -85,15 +85,13 @@ def gate_fold(app: str, operator_key: bytes) -> tuple[Callable[[], Fold], str]:
     return lambda: fold.GateFold(app, operator_key), code_digest([fold.__name__])
 
 
-def transactor(
-    spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], progress: RecoveryReports, brake: Brake
-) -> Transactor:
+def transactor(spec: ProcessSpec, shard: ShardSpec, make_fold: Callable[[], Fold], with_tools: Tools) -> Transactor:
     """A transactor on Kafka, with snapshots in the data directory (or wherever `snapshots` says)."""
     return Transactor(
         shard,
         KafkaShardLog(spec.bootstrap, shard, spec.security),
         make_fold,
-        tools(spec, shard, progress, brake),
+        with_tools,
         kernel_limits(spec),
     )
 
@@ -130,10 +128,11 @@ def _agent(spec: ProcessSpec) -> MakeDriver:
 
     brakes = Brakes(spec)
 
-    def make(shard: int, progress: RecoveryReports) -> Driver:
+    def make(shard: int, progress: RecoveryReports, shards: Callable[[], int]) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         described = replace(described, rekey=names.topic(app.name, names.REKEY))
-        return transactor(spec, described, make_fold, progress, brakes.proposer(described, progress))
+        with_tools = tools(spec, described, progress, brakes.proposer(described, progress))
+        return transactor(spec, described, make_fold, replace(with_tools, shards=shards))
 
     return make
 
@@ -156,9 +155,11 @@ def _gate(spec: ProcessSpec) -> MakeDriver:
     control = names.topic(spec.app.name, names.CONTROL)
     brakes = Brakes(spec)
 
-    def make(shard: int, progress: RecoveryReports) -> Driver:
+    def make(shard: int, progress: RecoveryReports, _shards: Callable[[], int]) -> Driver:
         described = shard_spec(spec, shard, inputs, code, control)
-        return transactor(spec, described, make_fold, progress, brakes.gate(described, progress))
+        return transactor(
+            spec, described, make_fold, tools(spec, described, progress, brakes.gate(described, progress))
+        )
 
     return make
 
@@ -179,7 +180,7 @@ def _effects(spec: ProcessSpec) -> MakeDriver:
         effectors = load_effectors(references, spec.data.root)
         return EffectsWork(spec.app.name, Effects(spec.app.name, effectors, wall_clock))
 
-    def make(shard: int, progress: RecoveryReports) -> Driver:
+    def make(shard: int, progress: RecoveryReports, _shards: Callable[[], int]) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         log = KafkaShardLog(spec.bootstrap, described, spec.security)
         return Performer(described, log, work, tools(spec, described, progress), kernel_limits(spec), recalls=recalls)
@@ -197,7 +198,7 @@ def _graph(spec: ProcessSpec) -> MakeDriver:
     topics, replies = agent.inputs(app.name), agent.replies(app.name)
     brakes = Brakes(spec)
 
-    def make(shard: int, progress: RecoveryReports) -> Driver:
+    def make(shard: int, progress: RecoveryReports, _shards: Callable[[], int]) -> Driver:
         described = shard_spec(spec, shard, shard_inputs(topics, shard), code)
         return Performer(
             described,

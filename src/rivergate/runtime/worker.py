@@ -52,16 +52,29 @@ class ShardReport:
     share: float | None = None
 
 
-Between = Callable[[int, Driver], None]
-"""Called by a shard's thread between two steps."""
+class Aside(Protocol):
+    """What is done beside the shards' work. Each shard's thread calls it."""
+
+    def answer(self, shard: int, driver: Driver) -> None:
+        """Between two steps of the shard's driver."""
+
+    def forget(self, shard: int, driver: Driver) -> None:
+        """The driver has ended, and is of no use to anybody; also where it never got to a step."""
 
 
-def nothing(_shard: int, _driver: Driver) -> None:
-    """Nothing is to be done between steps."""
+class Nothing:
+    """Implements `Aside`: nothing is to be done."""
+
+    def answer(self, shard: int, driver: Driver) -> None:
+        """See `Aside.answer`."""
+
+    def forget(self, shard: int, driver: Driver) -> None:
+        """See `Aside.forget`."""
 
 
-MakeDriver = Callable[[int, RecoveryReports], Driver]
-"""Makes the driver of a shard, which tells how far its recovery is, and how far it has caught up with history."""
+MakeDriver = Callable[[int, RecoveryReports, Callable[[], int]], Driver]
+"""Makes the driver of a shard, which tells how far its recovery is, and how far it has caught up with history. It may ask
+how many shards the worker has now."""
 
 
 class Assignments(Protocol):
@@ -86,13 +99,18 @@ class ShardThread(threading.Thread):
         make: Callable[[], Driver],
         tell: Callable[[str, str], None],
         between: Callable[[Driver], None],
+        forget: Callable[[Driver], None],
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._make = make
         self._tell = tell
         self._between = between
+        self._forget = forget
         self._stop_asked = threading.Event()
-        self.fenced_at: float | None = None
+        self.ended = ""
+        """The state that it ended in and has told: `parked`, `fenced` or `stopped`."""
+        self.ended_at = 0.0
+        """When that was, or when something tore it down; monotonic."""
 
     def ask_to_stop(self) -> None:
         """Ask it to stop after the batch at hand, and to drain."""
@@ -100,30 +118,40 @@ class ShardThread(threading.Thread):
 
     def run(self) -> None:
         """Open, step, and try again after failures; the same failure again and again parks the shard."""
+        try:
+            self._run_on()
+        finally:
+            self.ended_at = time.monotonic()
+
+    def _run_on(self) -> None:
         failures: list[float] = []
         while not self._stop_asked.is_set():
             try:
                 self._run_once()
             except Fenced as e:
                 _LOG.warning("%s: %s", self.name, e.what)
-                self.fenced_at = time.monotonic()
-                self._tell("fenced", e.what)
+                self._end("fenced", e.what)
                 return
             except (ShardParked, BadInput, ConfigError) as e:  # nothing changes by trying again
                 _LOG.error("%s is parked: %s", self.name, e)
-                self._tell("parked", str(e))
+                self._end("parked", str(e))
                 return
-            except Exception as e:  # noqa: BLE001 - whatever it is, the other shards go on
+            except BaseException as e:  # noqa: BLE001 - whatever it is, a `sys.exit()` too: someone has to hear of it
                 _LOG.error("%s failed: %s", self.name, traceback.format_exc())
                 now = time.monotonic()
                 failures = [t for t in failures if now - t < 60.0] + [now]
                 away = isinstance(e, RivergateError) and e.retryable
+                what = str(e) if isinstance(e, Exception) else repr(e)
                 if len(failures) > FAILURES_A_MINUTE and not away:
-                    self._tell("parked", f"failed {len(failures)} times within a minute, the last time with: {e}")
+                    self._end("parked", f"failed {len(failures)} times within a minute, the last time with: {what}")
                     return
-                self._tell("starting", f"tries again after: {e}")
+                self._tell("starting", f"tries again after: {what}")
                 self._stop_asked.wait(min(0.2 * 2 ** len(failures), 5.0))
-        self._tell("stopped", "")
+        self._end("stopped", "")
+
+    def _end(self, state: str, why: str) -> None:
+        self._tell(state, why)
+        self.ended = state
 
     def _run_once(self) -> None:
         self._tell("starting", "")
@@ -136,6 +164,7 @@ class ShardThread(threading.Thread):
                 self._between(driver)
             driver.drain()
         finally:
+            self._forget(driver)
             driver.close()
 
 
@@ -152,14 +181,14 @@ class Worker:
         assignments: Assignments,
         make_driver: MakeDriver,
         report: Callable[[ShardReport], None],
-        between: Between = nothing,
+        aside: Aside | None = None,
     ) -> None:
         self._stage = stage
         self._name = name
         self._assignments = assignments
         self._make_driver = make_driver
         self._report = report
-        self._between = between
+        self._aside = aside or Nothing()
         self._threads: dict[tuple[int, int], ShardThread] = {}
         self._leaving: dict[int, tuple[ShardThread, float]] = {}
         self._parked: dict[int, str] = {}
@@ -237,9 +266,10 @@ class Worker:
         )
         thread = ShardThread(
             f"{self._stage}/{shard}",
-            lambda: self._make_driver(shard, progress),
+            lambda: self._make_driver(shard, progress, lambda: len(self._threads)),
             lambda state, why: self._tell(shard, state, why),
-            lambda driver: self._between(shard, driver),
+            lambda driver: self._aside.answer(shard, driver),
+            lambda driver: self._aside.forget(shard, driver),
         )
         self._threads[shard, attempt] = thread
         thread.start()
@@ -264,9 +294,10 @@ class Worker:
 
 
 def _may_come_back(thread: ShardThread) -> bool:
-    """Whether a fenced shard that the assignments still give us may be opened again.
+    """Whether a shard whose thread has ended, and that the assignments still give us, may be opened again.
 
-    The broker fences too, when a transaction outlasts its timeout: a stopped or swapped-out process finds that. Had
-    another owner done it, the assignments would have come to name that one by now.
+    One that was fenced may: the broker fences too, when a transaction outlasts its timeout, as a stopped or swapped-out
+    process finds. Had another owner done it, the assignments would have come to name that one by now. And so may one
+    that ended without a word: else it would be reported as running for ever.
     """
-    return thread.fenced_at is not None and not thread.is_alive() and time.monotonic() - thread.fenced_at > FENCED_S
+    return thread.ended in {"fenced", ""} and not thread.is_alive() and time.monotonic() - thread.ended_at > FENCED_S

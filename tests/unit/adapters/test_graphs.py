@@ -156,12 +156,15 @@ def test_more_than_the_bound_may_wait_and_answers_still_come_through() -> None:
     assert max(len(r.open) for r in world.journal()) == 3
 
 
-def test_a_graph_that_keeps_failing_goes_to_the_dead_letters() -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"), [(ValueError("code 7"), b"ValueError: code 7"), (SystemExit(3), b"SystemExit: 3")]
+)
+def test_a_graph_that_keeps_failing_goes_to_the_dead_letters(error: BaseException, reason: bytes) -> None:
     """After its attempts, named as skipped in the commit that gives it up; the next event is handled."""
 
     def fail(event: Alarm) -> dict[str, Any]:
         if event.code == 7:
-            raise ValueError("code 7")
+            raise error
         return {"messages": [("user", "no tool, please {}")]}
 
     world = GraphWorld(prompt=fail)
@@ -169,7 +172,7 @@ def test_a_graph_that_keeps_failing_goes_to_the_dead_letters() -> None:
     performer = world.performer()
     run_until(performer, lambda: bool(world.broker.records("plant.dead_letters")))
     (letter,) = world.broker.records("plant.dead_letters")
-    assert (letter.header("rg_origin"), letter.header("rg_reason")) == (b"alarms/0/0", b"ValueError: code 7")
+    assert (letter.header("rg_origin"), letter.header("rg_reason")) == (b"alarms/0/0", reason)
     assert world.journal()[-1].skipped == (("alarms", 0, 0),)
     assert world.journal()[-1].open == ()
 

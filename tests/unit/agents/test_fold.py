@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import timedelta
 from typing import Any
@@ -60,6 +61,12 @@ class Broken(Agent):
     def on_event(self, event: Opened, ctx: Context) -> None:
         if event.door == "unsure":
             ctx.propose(Lock(door="x"), confidence=1.5)
+        if event.door == "quits":
+            raise SystemExit(3)
+        if event.door == "cancelled":
+            raise asyncio.CancelledError
+        if event.door == "interrupted":
+            raise KeyboardInterrupt
         if event.door == "huge":
             ctx.propose(Lock(door="x", tries=2**60))
         raise KeyError(event.door)
@@ -197,6 +204,25 @@ def test_a_method_that_raises_is_the_records_fault(door: str, reason: str) -> No
     with pytest.raises(RecordFailed, match=reason) as raised:
         fold.fold(batch(), [record], Outputs())
     assert (raised.value.index, raised.value.where) == (0, "app-doors/0/7")
+
+
+@pytest.mark.parametrize(("door", "reason"), [("quits", "SystemExit: 3"), ("cancelled", "CancelledError")])
+def test_user_code_that_wants_to_end_the_process_fails_its_record(door: str, reason: str) -> None:
+    """It is set aside like any other: else it would take the shard with it, again and again."""
+    with pytest.raises(RecordFailed, match=reason) as raised:
+        AgentFold("app", Broken).fold(batch(), [opened(door)], Outputs())
+    assert raised.value.index == 0
+
+
+def test_an_interrupt_goes_through() -> None:
+    """Whoever runs a replay or a test ends it by Ctrl-C."""
+    with pytest.raises(KeyboardInterrupt):
+        AgentFold("app", Broken).fold(batch(), [opened("interrupted")], Outputs())
+
+
+def opened(door: str) -> Record:
+    """An event of the topic."""
+    return Record("app-doors", 0, 7, None, b'{"door": "%s"}' % door.encode(), [])
 
 
 @pytest.mark.parametrize("value", [b"{", b"[]", b'{"value": 1}', b'{"event_id": 3, "value": 1}', b'{"event_id": "a"}'])

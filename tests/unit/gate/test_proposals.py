@@ -167,11 +167,12 @@ def test_a_full_queue_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (kind, rules_of(denial)) == ("denial", ["review-queue-full", "costly-waits"])
 
 
-def test_an_error_in_the_gate_is_a_denial(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception while judging kills nothing and allows nothing."""
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit("broken")])
+def test_an_error_in_the_gate_is_a_denial(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """An exception while judging kills nothing and allows nothing; nor does a panic in what is written in Rust."""
 
     def broken(*_: object) -> None:
-        raise RuntimeError("broken")
+        raise error
 
     w = World().ready()
     monkeypatch.setattr(Judge, "judge", broken)

@@ -200,6 +200,19 @@ def test_an_idempotent_effector_that_keeps_raising_fails_in_the_end() -> None:
     assert "the disk is full" in outcome["detail"]
 
 
+def test_an_effector_that_wants_to_end_the_process_fails_its_action() -> None:
+    """`sys.exit()` in a client library is its outcome, like whatever else it raises."""
+
+    def leave(action: Action) -> None:
+        raise SystemExit(3)
+
+    world = World(Scripted(script=leave))
+    world.act()
+    world.settle(world.performer(limits=EffectLimits(attempts=1)))
+    (outcome,) = world.written("rivergate.outcome.v1")
+    assert (outcome["status"], outcome["detail"]) == ("failed", "SystemExit: 3")
+
+
 def test_an_effector_that_is_not_idempotent_is_never_tried_again_after_it_raised() -> None:
     """It may have acted."""
 

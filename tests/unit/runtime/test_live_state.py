@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import stat
 import threading
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -170,4 +173,45 @@ def test_a_new_owners_door_is_left_alone(data: DataDir) -> None:
     old.answer(0, run(World().transactor()))
     with running(World(), data):
         old.close()
+        assert ask_live(data, STAGE, 0)["commits"] == 0
+
+
+def test_a_shard_that_has_ended_is_let_go(data: DataDir) -> None:
+    """Its state is the largest thing that a worker has; and whoever asks is told at once, not after `ANSWER_S`."""
+    live = LiveState(APP, STAGE, data)
+    driver, next_one = run(World().transactor()), run(World().transactor())
+    live.answer(0, driver)
+    live.answer(1, next_one)
+    seen = weakref.ref(driver)
+    live.forget(0, driver)
+    del driver
+    gc.collect()
+    assert seen() is None
+    with pytest.raises(NotLive, match="isn't run here"):
+        ask_live(data, STAGE, 0)
+    live.close()
+    assert not door_of(data, STAGE, 0).exists()
+    assert not door_of(data, STAGE, 1).exists()
+
+
+def test_who_asks_while_a_shard_ends_is_told(data: DataDir) -> None:
+    """The question has been put, and nobody comes any more to look at it."""
+    live = LiveState(APP, STAGE, data)
+    driver = run(World().transactor())
+    live.answer(0, driver)
+    with ThreadPoolExecutor(1) as asking:
+        told = asking.submit(ask_live, data, STAGE, 0)
+        while live._known[0][1].empty():
+            assert not told.done()
+        live.forget(0, driver)
+        with pytest.raises(NotLive, match="isn't run here"):
+            told.result(10)
+    live.close()
+
+
+def test_an_old_driver_that_ends_late_takes_nothing_from_the_new_one(data: DataDir) -> None:
+    """One that hung for longer than its worker waits."""
+    late = run(World().transactor())
+    with running(World(), data) as live:
+        live.forget(0, late)
         assert ask_live(data, STAGE, 0)["commits"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,7 +13,7 @@ from rivergate.runtime import worker as module
 from rivergate.runtime.session import unheard
 from rivergate.runtime.supervision import recovering
 from rivergate.runtime.supervision.recovering import RecoveryReports
-from rivergate.runtime.worker import ShardReport, Worker
+from rivergate.runtime.worker import Nothing, ShardReport, Worker
 
 WAIT_S = 10.0
 
@@ -23,8 +24,11 @@ class Reports:
     def __init__(self) -> None:
         self.all: list[ShardReport] = []
         self._news = threading.Condition()
+        self.refused = ""
 
     def __call__(self, report: ShardReport) -> None:
+        if self.refused and self.refused in report.reason:
+            raise OSError("nobody listens")
         with self._news:
             self.all.append(report)
             self._news.notify_all()
@@ -84,6 +88,18 @@ class Driver:
         """Nothing to close."""
 
 
+class Forgetting(Nothing):
+    """Notes what has ended."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[int] = []
+
+    def forget(self, shard: int, driver: object) -> None:
+        """See `Aside.forget`."""
+        assert isinstance(driver, Driver)
+        self.forgotten.append(shard)
+
+
 class Running:
     """A worker in a thread, its reports, and its end."""
 
@@ -94,13 +110,15 @@ class Running:
         self.rebuilds = False
         self.catches_up = False
         self.rebuilt = threading.Event()
+        self.aside = Forgetting()
         self._thread: threading.Thread | None = None
 
     def start(self, assignments: Given, *steps: Callable[[], None]) -> None:
         """Run one; the first driver gets the first step, the last step serves all that follow."""
         left = list(steps)
 
-        def make(_: int, progress: RecoveryReports) -> Driver:
+        def make(_: int, progress: RecoveryReports, shards: Callable[[], int]) -> Driver:
+            self.shards = shards
             if self.recovers:
                 progress(1, 2)
             step = left.pop(0) if len(left) > 1 else left[0]
@@ -116,7 +134,7 @@ class Running:
             self.progress = progress
             return Driver(rebuild if self.rebuilds else catch_up if self.catches_up else step, self.stop)
 
-        worker = Worker("agent-x", "w", assignments, make, self.reports)
+        worker = Worker("agent-x", "w", assignments, make, self.reports, self.aside)
         self._thread = threading.Thread(target=worker.run, args=(self.stop,), daemon=True)
         self._thread.start()
 
@@ -138,7 +156,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     started.end()
 
 
-def raising(error: Exception) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[[], None]:
     """A step that fails."""
 
     def step() -> None:
@@ -208,6 +226,30 @@ def test_a_broker_that_is_away_never_parks(running: Running, monkeypatch: pytest
     running.start(Given({0: 0}), *failing, idle)
     assert running.reports.wait_for(lambda _: running.reports.states().count("running") == 3)
     assert "parked" not in running.reports.states()
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError("gone"), KeyboardInterrupt()])
+def test_what_is_no_exception_is_a_failure_too(running: Running, error: BaseException) -> None:
+    """`sys.exit()` in a library or a panic of Rust's: the shard tries again, and says after what."""
+    running.start(Given({0: 0}), raising(error), idle)
+    assert running.reports.wait_for(lambda _: running.reports.states() == ["starting", "running"] * 2)
+    assert f"tries again after: {error!r}" in [r.reason for r in running.reports.all]
+
+
+def test_what_is_no_exception_parks_in_the_end(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it was."""
+    monkeypatch.setattr(module, "FAILURES_A_MINUTE", 1)
+    running.start(Given({0: 0}), raising(SystemExit(3)))
+    assert running.reports.wait_for(lambda all_: bool(all_) and all_[-1].state == "parked")
+    assert running.reports.all[-1].reason == "failed 2 times within a minute, the last time with: SystemExit(3)"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_shard_whose_thread_was_torn_down_starts_again(running: Running) -> None:
+    """Even its report of a failure failed: nobody else would tell that it doesn't run any more."""
+    running.reports.refused = "tries again"
+    running.start(Given({0: 0}), raising(SystemExit(3)), idle)
+    assert running.reports.wait_for(lambda _: running.reports.states() == ["starting", "running"] * 2)
 
 
 def test_a_recovery_is_told_twice_a_second_and_no_more() -> None:
@@ -323,3 +365,29 @@ def test_a_worker_that_gets_a_parked_shard_leaves_it_alone(running: Running) -> 
         lambda _: "running" in running.reports.states(1) and running.reports.states(0) != []
     )
     assert running.reports.states(0) == ["parked"]
+
+
+def test_a_driver_that_has_ended_is_forgotten(running: Running) -> None:
+    """However it ended: what is done beside the shards holds it no longer."""
+    running.start(Given({0: 0, 1: 0}), raising(OSError("no")), idle)
+    assert running.reports.wait_for(
+        lambda all_: {(r.shard, r.state) for r in all_} >= {(0, "running"), (1, "running")} and len(all_) >= 7
+    )
+    assert len(running.aside.forgotten) == 1
+    running.end()
+    assert sorted(running.aside.forgotten[1:]) == [0, 1]
+
+
+def test_a_driver_can_ask_how_many_shards_the_worker_has(running: Running) -> None:
+    """Those that came after it count too, and those that went don't."""
+    assignments = Given({0: 0})
+    running.start(assignments, idle)
+    assert running.reports.wait_for(lambda _: running.reports.states(0) == ["starting", "running"])
+    shards = running.shards
+    assert shards() == 1
+    assignments.answers = [{0: 0, 1: 0, 2: 0}]
+    assert running.reports.wait_for(lambda _: running.reports.states(2) == ["starting", "running"])
+    assert shards() == 3
+    assignments.answers = [{0: 0}]
+    assert running.reports.wait_for(lambda all_: {r.shard for r in all_ if r.state == "stopped"} == {1, 2})
+    assert shards() == 1

@@ -192,7 +192,9 @@ class GraphWork:
             result = self._graph.invoke(self._agent.prompt(event))
         except Suspended:
             return Ended(tuple(run.steps))
-        except Exception as e:  # noqa: BLE001 - whatever a graph raises is tried again, then given up
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as e:  # noqa: BLE001 - whatever a graph raises is tried again, then given up
             _LOG.warning("graph %s failed: %r", self._agent.name, e)
             return Ended(tuple(run.steps), error=f"{type(e).__name__}: {e}")
         finally:
