@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 
@@ -30,11 +31,16 @@ class FsspecBlobs:
             self._fs.pipe_file(path, content)
             return
         aside = f"{path}.{uuid.uuid4().hex}.part"
-        with open(aside, "wb") as f:  # noqa: PTH123 - fsspec's paths are texts
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(aside, path)  # noqa: PTH105 - fsspec's paths are texts
+        try:
+            with open(aside, "wb") as f:  # noqa: PTH123 - fsspec's paths are texts
+                f.write(content)
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(aside, path)  # noqa: PTH105 - fsspec's paths are texts
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)  # noqa: PTH108 - fsspec's paths are texts
+            raise
         folder = os.open(path.rpartition("/")[0], os.O_RDONLY)
         try:
             os.fsync(folder)  # the name too has to survive a power cut before a commit record gives it

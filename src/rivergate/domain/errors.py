@@ -67,6 +67,12 @@ class SnapshotCorrupt(RivergateError):
     """A snapshot's bytes, digest or signature don't hold; nothing of it was loaded."""
 
 
+class SnapshotNotWritten(RivergateError):
+    """The store took no snapshot. Log and state are whole, and a recovery replays more, until it takes one again."""
+
+    retryable = True
+
+
 class ReplayMismatch(RivergateError):
     """Folding recorded input again gave something else than the journal recorded."""
 

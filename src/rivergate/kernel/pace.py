@@ -8,6 +8,8 @@ from collections.abc import Callable
 LEAST_REPLAY_S = 0.25
 """A shard's part of `replay_s` is no smaller, however many share it, unless it is set smaller."""
 
+RETRY_S = 10.0
+
 
 class SnapshotPace:
     """One is due after this shard's part of `replay_s` seconds of folding, at most `share` of the time.
@@ -41,3 +43,8 @@ class SnapshotPace:
         self._at = time.monotonic()
         self._cost_s = self._at - started
         self.folded_s = 0.0
+
+    def failed(self, started: float) -> None:
+        """One that was begun at this monotonic time couldn't be stored: another is tried in `RETRY_S` at the earliest."""
+        self._at = time.monotonic()
+        self._cost_s = max(self._at - started, RETRY_S * self._share)

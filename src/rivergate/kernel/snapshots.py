@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from rivergate.domain.clock import Micros
-from rivergate.domain.errors import RivergateError, SnapshotCorrupt
+from rivergate.domain.errors import RivergateError, SnapshotCorrupt, SnapshotNotWritten
 from rivergate.domain.journal import Adopted, Began, SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.domain.signing import SigningKey, VerifyingKey
@@ -55,13 +55,20 @@ class SnapshotStore:
     def put(self, snapshot: Snapshot, lowest: Callable[[], Mapping[TopicPartition, int]] = dict) -> SnapshotRef:
         """Store durably; only then may a commit record name it. Then delete what needn't be kept any more.
 
-        `lowest` tells the first offset that each input still holds; it is asked now and then.
+        `lowest` tells the first offset that each input still holds; it is asked now and then. Raises `SnapshotNotWritten`.
         """
         content = self._encode(snapshot)
         digest = hashlib.sha256(content).hexdigest()
         standing = snapshot.standing
         ref = SnapshotRef(digest, standing.seq - 1)
-        self._blobs.put(self._name(ref.seq, digest), content)
+        try:
+            self._blobs.put(self._name(ref.seq, digest), content)
+        except (RivergateError, OSError) as e:
+            raise SnapshotNotWritten(
+                f"no snapshot after commit {ref.seq}: {e}",
+                where=self._name(ref.seq, digest),
+                remedy="make room in the snapshot store, or mend its access; until then a recovery replays more of the log",
+            ) from e
         try:
             self._thin(ref, standing.clock, lowest)
         except (RivergateError, OSError) as e:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from rivergate.domain.clock import Micros
-from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, TransactionAborted
+from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, SnapshotNotWritten, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Record, TopicPartition
 from rivergate.kernel import batch_span
@@ -98,11 +98,16 @@ class Transactor:
 
         The record says, too, up to where inputs were passed without a record.
         """
-        passed = self._quiet.ranges(self.standing)
-        kept, newest = self.standing.snapshot, self.standing.seq - 1
-        is_there = newest < 0 or (kept is not None and kept.seq == newest and self._snapshot_is_named)
-        if passed or not is_there:
-            self._commit_snapshot(passed)
+        while True:
+            passed = self._quiet.ranges(self.standing)
+            kept, newest = self.standing.snapshot, self.standing.seq - 1
+            is_there = newest < 0 or (kept is not None and kept.seq == newest and self._snapshot_is_named)
+            if is_there and not passed:
+                return
+            try:
+                self._commit_snapshot(passed)
+            except (TransactionAborted, CommitUnknown) as e:  # as after a connection that broke while nothing came
+                self._begin_again(e)
 
     def close(self) -> None:
         """Give the shard up."""
@@ -276,10 +281,15 @@ class Transactor:
     def _commit_passed(
         self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
     ) -> None:
+        started = time.monotonic()
         try:
             self._commit_snapshot(passed, clock, first)
         except (TransactionAborted, CommitUnknown) as e:
             self._begin_again(e)
+        except SnapshotNotWritten as e:
+            if first is not None:  # it names the state that it begins with
+                raise
+            self._go_on_without(e, started)
 
     def _commit_snapshot(
         self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
@@ -359,8 +369,18 @@ class Transactor:
             self._intake.read_from(positions)
 
     def _snapshot_if_due(self) -> None:
-        if self._pace.is_due():
+        if not self._pace.is_due():
+            return
+        started = time.monotonic()
+        try:
             self._take_snapshot()
+        except SnapshotNotWritten as e:
+            self._go_on_without(e, started)
+
+    def _go_on_without(self, cause: SnapshotNotWritten, started: float) -> None:
+        """Log and state are whole: a recovery takes longer, until the store can be written again."""
+        _LOG.warning("%s: %s", self.spec.name, cause)
+        self._pace.failed(started)
 
     def _take_snapshot(self) -> None:
         started = time.monotonic()
