@@ -19,7 +19,7 @@ from rivergate.runtime.kafka import LocalKafka
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-EVENTS, RATE = 1800, 45
+EVENTS, RATE = 2700, 45
 START_S, CHANGE_S, END_S = 90.0, 90.0, 180.0
 PAUSE_S = 15.0
 """A bound for a machine that does much else. The goal is two seconds: the test prints what it sees."""
