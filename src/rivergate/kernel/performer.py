@@ -22,6 +22,7 @@ from rivergate.kernel.commit import commit, dead_letter, prepare
 from rivergate.kernel.deeds import Deeds, Raised
 from rivergate.kernel.history import History, Since
 from rivergate.kernel.intake import Intake
+from rivergate.kernel.ownership import look_for_successor, refuse_successor
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
@@ -47,7 +48,9 @@ Open = dict[Position, Deed | None]
 
 @dataclass(slots=True)
 class Draft:
-    """A commit in the making: what will be open after it, which deeds begin then, and what goes to the dead letters."""
+    """A commit in the making: what will be open after it, which deeds begin then, and what goes to the dead letters.
+    `record` is there once it is attempted.
+    """
 
     batch: Batch
     out: Outputs
@@ -55,6 +58,13 @@ class Draft:
     started_ns: int
     planned: list[Deed] = field(default_factory=list)
     letters: list[tuple[Record, str]] = field(default_factory=list)
+    record: CommitRecord | None = None
+
+    def is_of(self, found: CommitRecord) -> bool:
+        """Whether this is the attempt that `found` is of. Two owners never write alike to the last field: the digest of
+        the spans covers the wall clock.
+        """
+        return self.record is not None and self.record.to_json() == found.to_json()
 
 
 class Performer:
@@ -190,7 +200,6 @@ class Performer:
 
     def _write(self, draft: Draft, ranges: Sequence[Range], records: int) -> None:
         spec, standing, out = self.spec, self.standing, draft.out
-        self._attempted = draft
         spans = out.spans
         if records or not ranges:  # ranges without records are nothing to tell of
             span = batch_span.of(spec, standing.seq, ranges, records, out.spans, draft.letters, draft.started_ns)
@@ -212,6 +221,8 @@ class Performer:
             since=self._since.of(draft.open),
         )
         self._intake.wrote(prepared.outputs)
+        draft.record = record
+        self._attempted = draft
         commit(self._log, spec, replace(prepared, record=record), self._tools.hook)
         offset, appended_ms = self._log.journal_appended()
         self.standing = replace(after, journal_offset=offset)
@@ -263,9 +274,12 @@ class Performer:
         while True:
             self._work.close()
             self._work = self._make_work()
+            own = self._attempted.is_of
             if recycle:
+                look_for_successor(self._tools.reader, self.spec, self.standing, own)
                 self._log.recycle()
             newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
+            refuse_successor(self.spec, self.standing, newest and newest[0], own)
             if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
                 known = self._known_after(self._attempted, known)
             try:

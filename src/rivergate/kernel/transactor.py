@@ -19,6 +19,7 @@ from rivergate.kernel.commit import Prepared, commit, dead_letter, prepare
 from rivergate.kernel.flight import Flight
 from rivergate.kernel.holding import history
 from rivergate.kernel.intake import Intake
+from rivergate.kernel.ownership import look_for_successor, of_this_owner, refuse_successor
 from rivergate.kernel.pace import SnapshotPace
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
@@ -261,6 +262,8 @@ class Transactor:
         if isinstance(cause, CommitUnknown):
             _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, cause.what)
             self._rebuilds.count(f"commits without an answer ({cause.what})")
+            own = of_this_owner(self.spec, self.standing)
+            look_for_successor(self._tools.reader, self.spec, self.standing, own)
             self._log.recycle()
         else:
             _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, cause.what)
@@ -335,6 +338,8 @@ class Transactor:
 
     def _rebuild_state(self, *, new_owner: bool = False) -> None:
         newest = newest_commit_from(self._log, self.spec, -1 if new_owner else self.standing.seq - 1)
+        if newest is not None and not new_owner:
+            refuse_successor(self.spec, self.standing, newest[0], of_this_owner(self.spec, self.standing))
         reader = self._tools.reader()
         started = time.perf_counter()
         try:
