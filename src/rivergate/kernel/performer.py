@@ -48,8 +48,8 @@ Open = dict[Position, Deed | None]
 
 @dataclass(slots=True)
 class Draft:
-    """A commit in the making: what will be open after it, which deeds begin then, and what goes to the dead letters.
-    `record` is there once it is attempted.
+    """A commit in the making: what will be open after it, which deeds begin then, whose records are finished by it, and
+    what goes to the dead letters. `record` is there once it is attempted.
     """
 
     batch: Batch
@@ -57,6 +57,7 @@ class Draft:
     open: Open
     started_ns: int
     planned: list[Deed] = field(default_factory=list)
+    finished: list[Deed] = field(default_factory=list)
     letters: list[tuple[Record, str]] = field(default_factory=list)
     record: CommitRecord | None = None
 
@@ -194,7 +195,7 @@ class Performer:
             draft.open[deed.position] = None
         else:
             del draft.open[deed.position]
-            self._deeds.release(deed)
+            draft.finished.append(deed)
             if isinstance(following, Failed):
                 draft.letters.append((following.record, following.reason))
 
@@ -230,6 +231,10 @@ class Performer:
             self.spec = replace(spec, accept_new_code=None)
         refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
         self._open = draft.open
+        for (
+            deed
+        ) in draft.finished:  # not before: the next under its key would be in the world before the log has this one
+            self._deeds.release(deed)
         for deed in draft.planned:
             if not (self._draining and deed.repeatable):
                 self._deeds.start(deed)
