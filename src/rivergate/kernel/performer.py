@@ -7,6 +7,7 @@ shard over finds in the journal's newest record what its predecessor had open.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,17 @@ class Draft:
         return self.record is not None and self.record.to_json() == found.to_json()
 
 
+@dataclass(slots=True)
+class Unsettled:
+    """A commit failed and the state hasn't been taken from the journal again: what is known of what was open before it,
+    and whether the session has to begin anew first. `told` once the log says that it has to wait.
+    """
+
+    known: Mapping[Position, Known]
+    recycle: bool
+    told: bool = False
+
+
 class Performer:
     """One shard's loop, used like a `Transactor` and from one thread; deeds run in threads of their own.
 
@@ -75,7 +87,8 @@ class Performer:
     are read even then, and whatever the brake says, since their records finish others. `recalls` are topics whose
     records of what is open a successor reads again. After a commit that failed, the state is taken from the journal
     again; deeds in flight are awaited first, so that none runs beside its own successor in this process, and what
-    came of them is kept.
+    came of them is kept: for as long as the broker is away, each step tries again to take the state from the journal, and
+    returns, so that a stop is heard between them.
     """
 
     def __init__(
@@ -106,6 +119,8 @@ class Performer:
         self._full = False
         self._draining = False
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
+        self._unsettled: Unsettled | None = None
+        self._away = threading.Event()  # nobody sets it: steps in an outage wait on it
 
     def open(self) -> None:
         """Fence, journal's tail, what is open, check, consume. Raises `ShardParked`, `BrokerUnavailable`."""
@@ -114,6 +129,8 @@ class Performer:
 
     def step(self) -> bool:
         """Commit what has been done, what is going to be, or what was passed; False where there was nothing of it."""
+        if self._unsettled is not None:
+            return self._rebuild(self._unsettled)
         busy = self._deeds.in_flight > 0
         passed = [] if busy else self._quiet.due(self.standing)
         if passed:
@@ -127,8 +144,13 @@ class Performer:
         return True
 
     def drain(self) -> None:
-        """Do what an intent was committed for, and commit what came of it and what was passed; read nothing more."""
+        """Do what an intent was committed for, and commit what came of it and what was passed; read nothing more.
+
+        Raises `BrokerUnavailable` instead of waiting for the broker.
+        """
         self._draining = True
+        if self._unsettled is not None:
+            self._rebuild(self._unsettled)
         self._finish_deeds()
         passed = self._quiet.ranges(self.standing)
         if passed:
@@ -162,10 +184,12 @@ class Performer:
     ) -> None:
         try:
             self._commit(records, results, passed)
-        except (TransactionAborted, CommitUnknown) as e:
-            _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
-            self._rebuilds.count(f"failed commits ({e.what})")
-            self._rebuild(results, recycle=isinstance(e, CommitUnknown))
+        except RivergateError as e:
+            if not e.retryable:
+                raise
+            self._count(e)
+            self._unsettled = Unsettled(self._known(results), recycle=not isinstance(e, TransactionAborted))
+            self._rebuild(self._unsettled)
 
     def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range]) -> None:
         """`passed` are ranges without records, of a commit that is made for them."""
@@ -254,9 +278,10 @@ class Performer:
         self._open = {}
         unfinished = [Position(*p) for p in newest[0].open] if newest else []
         self._since.begin({(t, p): o for t, p, o in newest[0].since} if newest else {}, unfinished)
-        if unfinished:
+        positions = check_positions(self._log, self.spec, self.standing)
+        if unfinished:  # last: what may fail because the broker is away comes before deeds begin
             self._recover(unfinished, known)
-        self._intake.read_from(check_positions(self._log, self.spec, self.standing))
+        self._intake.read_from(positions)
 
     def _recover(self, unfinished: Sequence[Position], known: Mapping[Position, Known]) -> None:
         reader = self._tools.reader()
@@ -270,31 +295,56 @@ class Performer:
         draft.open.update({d.position: d for d in draft.planned})
         self._write(draft, (), 0)
 
-    def _rebuild(self, results: Sequence[tuple[Deed, Any]], *, recycle: bool) -> None:
-        """Await what is in flight, then start from the journal with what came of it."""
+    def _known(self, results: Sequence[tuple[Deed, Any]]) -> Mapping[Position, Known]:
+        """Await what is in flight: what is known of what is open, with what came of it."""
         self._deeds.close()
         came = {deed.position: result for deed, result in (*results, *self._deeds.take(0))}
         self._deeds = Deeds(self.spec.name, THREADS)
-        known = {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+        return {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+
+    def _rebuild(self, unsettled: Unsettled) -> bool:
+        """Start from the journal with what is known. False where that has to wait for the broker: then nothing is lost
+        and no deed has begun. A drain doesn't wait: it raises.
+        """
         while True:
-            self._work.close()
-            self._work = self._make_work()
-            own = self._attempted.is_of
-            if recycle:
-                look_for_successor(self._tools.reader, self.spec, self.standing, own)
-                self._log.recycle()
-            newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
-            refuse_successor(self.spec, self.standing, newest and newest[0], own)
-            if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
-                known = self._known_after(self._attempted, known)
             try:
-                self._take_over(newest, known, new_owner=False)
-            except (TransactionAborted, CommitUnknown) as e:
-                _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
-                self._rebuilds.count(f"failed commits ({e.what})")
-                recycle = isinstance(e, CommitUnknown)
+                self._start_again(unsettled)
+            except RivergateError as e:
+                if not e.retryable:
+                    raise
+                unsettled.recycle = not isinstance(e, TransactionAborted)
+                if isinstance(e, TransactionAborted | CommitUnknown):
+                    self._count(e)
+                    continue
+                if self._draining:
+                    raise
+                if not unsettled.told:
+                    _LOG.warning("%s keeps what it knows, and waits for the broker: %s", self.spec.name, e.what)
+                    unsettled.told = True
+                self._away.wait(self._limits.wait_s)
+                return False
             else:
-                return
+                self._unsettled = None
+                return True
+
+    def _start_again(self, unsettled: Unsettled) -> None:
+        own = self._attempted.is_of
+        if unsettled.recycle:
+            look_for_successor(self._tools.reader, self.spec, self.standing, own)
+            self._log.recycle()
+        newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
+        refuse_successor(self.spec, self.standing, newest and newest[0], own)
+        if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
+            unsettled.known = self._known_after(self._attempted, unsettled.known)
+        self._work.close()
+        self._work = self._make_work()
+        self._take_over(newest, unsettled.known, new_owner=False)
+
+    def _count(self, failed: RivergateError) -> None:
+        """A broker that is away is no reason to park."""
+        _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, failed.what)
+        if isinstance(failed, TransactionAborted | CommitUnknown):
+            self._rebuilds.count(f"failed commits ({failed.what})")
 
     @staticmethod
     def _known_after(draft: Draft, before: Mapping[Position, Known]) -> dict[Position, Known]:

@@ -185,22 +185,6 @@ def test_deeds_of_one_key_keep_their_order_through_retries() -> None:
     assert [v["attempt"] for v in world.intents() if v["proposal_id"] == pids[0]] == [1, 2]
 
 
-def test_the_next_deed_of_a_key_waits_until_the_outcome_before_it_is_committed() -> None:
-    """Else what failed before a crash would be done after what followed it."""
-    world = World()
-    pids = [world.act("k") for _ in range(2)]
-    in_flight: list[int] = []
-
-    def hook(step: str) -> None:
-        if step == "commit":
-            in_flight.append(performer._deeds.in_flight)
-
-    performer = world.performer(hook=hook)
-    world.settle(performer)
-    assert world.effector.world == pids
-    assert in_flight == [0, 0, 0], "intents, and one outcome after the other"
-
-
 def test_an_idempotent_effector_that_keeps_raising_fails_in_the_end() -> None:
     """Each attempt has its intent; the outcome says what it raised, and that something may have happened."""
 
