@@ -164,7 +164,8 @@ class Performer:
                 self._commit_or_rebuild((), results)
 
     def close(self) -> None:
-        """Give the shard up, once what is in flight has ended."""
+        """Give the shard up, once what is in flight has ended; what only waits is called off."""
+        self._work.interrupt()
         self._deeds.close()
         self._work.close()
         self._log.close()
@@ -297,6 +298,7 @@ class Performer:
 
     def _known(self, results: Sequence[tuple[Deed, Any]]) -> Mapping[Position, Known]:
         """Await what is in flight: what is known of what is open, with what came of it."""
+        self._work.interrupt()
         self._deeds.close()
         came = {deed.position: result for deed, result in (*results, *self._deeds.take(0))}
         self._deeds = Deeds(self.spec.name, THREADS)
