@@ -6,7 +6,8 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 import orjson
 
@@ -34,6 +35,18 @@ class EffectLimits:
     window: Micros = 30 * SECOND
     attempts: int = 3
     retry_s: float = 0.2
+
+
+class Interruption(Enum):
+    """An attempt was called off while it waited: nothing was done, and nothing was found out."""
+
+    INTERRUPTED = "interrupted"
+
+
+INTERRUPTED: Final = Interruption.INTERRUPTED
+
+Result = Outcome | Interruption | None
+"""What comes of an attempt. None where nothing was done and it is safe to try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +99,8 @@ class Effects:
             return None
         return self._intend(batch, record, action, number + 1, out, wait_until=not_after, taken_over=number > 0)
 
-    def perform(self, attempt: Attempt) -> Outcome | None:
-        """In a thread of the deed's own: act, or find out. None where nothing was done and it is safe to try again."""
+    def perform(self, attempt: Attempt) -> Result:
+        """In a thread of the deed's own: act, or find out."""
         value = attempt.action.value
         action = Action(
             attempt.action.proposal_id, value["kind"], value["arguments"], value["event_id"], value["expires_at"]
@@ -97,7 +110,7 @@ class Effects:
             return Outcome("unknown", f"no effector for kind {action.kind!r} any more; a predecessor may have acted")
         try:
             if attempt.delay_s and self._closing.wait(attempt.delay_s):
-                return None
+                return INTERRUPTED
             if effector.delivery is not Delivery.IDEMPOTENT:
                 if attempt.taken_over:
                     found = self._find_out(effector, action, attempt)
@@ -112,8 +125,10 @@ class Effects:
             _LOG.warning("effector of %s failed on %s: %r", action.kind, action.key, e)
             return Outcome("failed", f"{type(e).__name__}: {e}", effect="maybe")
 
-    def end(self, batch: Batch, attempt: Attempt, outcome: Outcome | None, out: Outputs) -> Attempt | None:
-        """An attempt came back: its outcome, or the next attempt."""
+    def end(self, batch: Batch, attempt: Attempt, outcome: Result, out: Outputs) -> Attempt | None:
+        """An attempt came back: its outcome, or the next attempt, or the same one where it was interrupted."""
+        if outcome is INTERRUPTED:  # its intent stands, and what a predecessor may have done is as open as it was
+            return attempt
         effector = self._effectors.get(attempt.action.value["kind"])
         again = outcome is None
         if outcome is not None and outcome.status == "failed" and outcome.effect == "maybe" and effector is not None:
@@ -127,17 +142,21 @@ class Effects:
         )
         return None
 
+    def interrupt(self) -> None:
+        """Call off what waits: attempts come back as `INTERRUPTED`. What acts goes on. Any thread."""
+        self._closing.set()
+
     def close(self) -> None:
         """Release the effectors."""
         self._closing.set()
         for effector in {id(e): e for e in self._effectors.values()}.values():
             effector.close()
 
-    def _find_out(self, effector: Effector, action: Action, attempt: Attempt) -> Outcome | None:
+    def _find_out(self, effector: Effector, action: Action, attempt: Attempt) -> Result:
         """After a crash: wait until the predecessor can't act any more, then ask, or say that nobody knows."""
         while (left := attempt.wait_until - self._clock()) > 0:
             if self._closing.wait(min(left / SECOND, 1.0)):
-                return None
+                return INTERRUPTED
         if effector.delivery is Delivery.RECONCILABLE:
             found = effector.reconcile(action)
             if found is not None:

@@ -7,6 +7,7 @@ shard over finds in the journal's newest record what its predecessor had open.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from rivergate.kernel.commit import commit, dead_letter, prepare
 from rivergate.kernel.deeds import Deeds, Raised
 from rivergate.kernel.history import History, Since
 from rivergate.kernel.intake import Intake
+from rivergate.kernel.ownership import look_for_successor, refuse_successor
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds
 from rivergate.kernel.shard import ShardSpec, Standing, in_order
@@ -47,14 +49,35 @@ Open = dict[Position, Deed | None]
 
 @dataclass(slots=True)
 class Draft:
-    """A commit in the making: what will be open after it, which deeds begin then, and what goes to the dead letters."""
+    """A commit in the making: what will be open after it, which deeds begin then, whose records are finished by it, and
+    what goes to the dead letters. `record` is there once it is attempted.
+    """
 
     batch: Batch
     out: Outputs
     open: Open
     started_ns: int
     planned: list[Deed] = field(default_factory=list)
+    finished: list[Deed] = field(default_factory=list)
     letters: list[tuple[Record, str]] = field(default_factory=list)
+    record: CommitRecord | None = None
+
+    def is_of(self, found: CommitRecord) -> bool:
+        """Whether this is the attempt that `found` is of. Two owners never write alike to the last field: the digest of
+        the spans covers the wall clock.
+        """
+        return self.record is not None and self.record.to_json() == found.to_json()
+
+
+@dataclass(slots=True)
+class Unsettled:
+    """A commit failed and the state hasn't been taken from the journal again: what is known of what was open before it,
+    and whether the session has to begin anew first. `told` once the log says that it has to wait.
+    """
+
+    known: Mapping[Position, Known]
+    recycle: bool
+    told: bool = False
 
 
 class Performer:
@@ -64,7 +87,8 @@ class Performer:
     are read even then, and whatever the brake says, since their records finish others. `recalls` are topics whose
     records of what is open a successor reads again. After a commit that failed, the state is taken from the journal
     again; deeds in flight are awaited first, so that none runs beside its own successor in this process, and what
-    came of them is kept.
+    came of them is kept: for as long as the broker is away, each step tries again to take the state from the journal, and
+    returns, so that a stop is heard between them.
     """
 
     def __init__(
@@ -95,6 +119,8 @@ class Performer:
         self._full = False
         self._draining = False
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
+        self._unsettled: Unsettled | None = None
+        self._away = threading.Event()  # nobody sets it: steps in an outage wait on it
 
     def open(self) -> None:
         """Fence, journal's tail, what is open, check, consume. Raises `ShardParked`, `BrokerUnavailable`."""
@@ -103,6 +129,8 @@ class Performer:
 
     def step(self) -> bool:
         """Commit what has been done, what is going to be, or what was passed; False where there was nothing of it."""
+        if self._unsettled is not None:
+            return self._rebuild(self._unsettled)
         busy = self._deeds.in_flight > 0
         passed = [] if busy else self._quiet.due(self.standing)
         if passed:
@@ -116,8 +144,13 @@ class Performer:
         return True
 
     def drain(self) -> None:
-        """Do what an intent was committed for, and commit what came of it and what was passed; read nothing more."""
+        """Do what an intent was committed for, and commit what came of it and what was passed; read nothing more.
+
+        Raises `BrokerUnavailable` instead of waiting for the broker.
+        """
         self._draining = True
+        if self._unsettled is not None:
+            self._rebuild(self._unsettled)
         self._finish_deeds()
         passed = self._quiet.ranges(self.standing)
         if passed:
@@ -131,7 +164,8 @@ class Performer:
                 self._commit_or_rebuild((), results)
 
     def close(self) -> None:
-        """Give the shard up, once what is in flight has ended."""
+        """Give the shard up, once what is in flight has ended; what only waits is called off."""
+        self._work.interrupt()
         self._deeds.close()
         self._work.close()
         self._log.close()
@@ -151,10 +185,12 @@ class Performer:
     ) -> None:
         try:
             self._commit(records, results, passed)
-        except (TransactionAborted, CommitUnknown) as e:
-            _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
-            self._rebuilds.count(f"failed commits ({e.what})")
-            self._rebuild(results, recycle=isinstance(e, CommitUnknown))
+        except RivergateError as e:
+            if not e.retryable:
+                raise
+            self._count(e)
+            self._unsettled = Unsettled(self._known(results), recycle=not isinstance(e, TransactionAborted))
+            self._rebuild(self._unsettled)
 
     def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range]) -> None:
         """`passed` are ranges without records, of a commit that is made for them."""
@@ -184,13 +220,12 @@ class Performer:
             draft.open[deed.position] = None
         else:
             del draft.open[deed.position]
-            self._deeds.release(deed)
+            draft.finished.append(deed)
             if isinstance(following, Failed):
                 draft.letters.append((following.record, following.reason))
 
     def _write(self, draft: Draft, ranges: Sequence[Range], records: int) -> None:
         spec, standing, out = self.spec, self.standing, draft.out
-        self._attempted = draft
         spans = out.spans
         if records or not ranges:  # ranges without records are nothing to tell of
             span = batch_span.of(spec, standing.seq, ranges, records, out.spans, draft.letters, draft.started_ns)
@@ -212,6 +247,8 @@ class Performer:
             since=self._since.of(draft.open),
         )
         self._intake.wrote(prepared.outputs)
+        draft.record = record
+        self._attempted = draft
         commit(self._log, spec, replace(prepared, record=record), self._tools.hook)
         offset, appended_ms = self._log.journal_appended()
         self.standing = replace(after, journal_offset=offset)
@@ -219,6 +256,10 @@ class Performer:
             self.spec = replace(spec, accept_new_code=None)
         refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
         self._open = draft.open
+        for (
+            deed
+        ) in draft.finished:  # not before: the next under its key would be in the world before the log has this one
+            self._deeds.release(deed)
         for deed in draft.planned:
             if not (self._draining and deed.repeatable):
                 self._deeds.start(deed)
@@ -238,9 +279,10 @@ class Performer:
         self._open = {}
         unfinished = [Position(*p) for p in newest[0].open] if newest else []
         self._since.begin({(t, p): o for t, p, o in newest[0].since} if newest else {}, unfinished)
-        if unfinished:
+        positions = check_positions(self._log, self.spec, self.standing)
+        if unfinished:  # last: what may fail because the broker is away comes before deeds begin
             self._recover(unfinished, known)
-        self._intake.read_from(check_positions(self._log, self.spec, self.standing))
+        self._intake.read_from(positions)
 
     def _recover(self, unfinished: Sequence[Position], known: Mapping[Position, Known]) -> None:
         reader = self._tools.reader()
@@ -254,28 +296,57 @@ class Performer:
         draft.open.update({d.position: d for d in draft.planned})
         self._write(draft, (), 0)
 
-    def _rebuild(self, results: Sequence[tuple[Deed, Any]], *, recycle: bool) -> None:
-        """Await what is in flight, then start from the journal with what came of it."""
+    def _known(self, results: Sequence[tuple[Deed, Any]]) -> Mapping[Position, Known]:
+        """Await what is in flight: what is known of what is open, with what came of it."""
+        self._work.interrupt()
         self._deeds.close()
         came = {deed.position: result for deed, result in (*results, *self._deeds.take(0))}
         self._deeds = Deeds(self.spec.name, THREADS)
-        known = {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+        return {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+
+    def _rebuild(self, unsettled: Unsettled) -> bool:
+        """Start from the journal with what is known. False where that has to wait for the broker: then nothing is lost
+        and no deed has begun. A drain doesn't wait: it raises.
+        """
         while True:
-            self._work.close()
-            self._work = self._make_work()
-            if recycle:
-                self._log.recycle()
-            newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
-            if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
-                known = self._known_after(self._attempted, known)
             try:
-                self._take_over(newest, known, new_owner=False)
-            except (TransactionAborted, CommitUnknown) as e:
-                _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, e.what)
-                self._rebuilds.count(f"failed commits ({e.what})")
-                recycle = isinstance(e, CommitUnknown)
+                self._start_again(unsettled)
+            except RivergateError as e:
+                if not e.retryable:
+                    raise
+                unsettled.recycle = not isinstance(e, TransactionAborted)
+                if isinstance(e, TransactionAborted | CommitUnknown):
+                    self._count(e)
+                    continue
+                if self._draining:
+                    raise
+                if not unsettled.told:
+                    _LOG.warning("%s keeps what it knows, and waits for the broker: %s", self.spec.name, e.what)
+                    unsettled.told = True
+                self._away.wait(self._limits.wait_s)
+                return False
             else:
-                return
+                self._unsettled = None
+                return True
+
+    def _start_again(self, unsettled: Unsettled) -> None:
+        own = self._attempted.is_of
+        if unsettled.recycle:
+            look_for_successor(self._tools.reader, self.spec, self.standing, own)
+            self._log.recycle()
+        newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
+        refuse_successor(self.spec, self.standing, newest and newest[0], own)
+        if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
+            unsettled.known = self._known_after(self._attempted, unsettled.known)
+        self._work.close()
+        self._work = self._make_work()
+        self._take_over(newest, unsettled.known, new_owner=False)
+
+    def _count(self, failed: RivergateError) -> None:
+        """A broker that is away is no reason to park."""
+        _LOG.warning("%s: commit %d: %s", self.spec.name, self.standing.seq, failed.what)
+        if isinstance(failed, TransactionAborted | CommitUnknown):
+            self._rebuilds.count(f"failed commits ({failed.what})")
 
     @staticmethod
     def _known_after(draft: Draft, before: Mapping[Position, Known]) -> dict[Position, Known]:

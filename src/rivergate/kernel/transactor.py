@@ -10,8 +10,8 @@ from functools import partial
 
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import CommitUnknown, RecordFailed, ShardParked, SnapshotNotWritten, TransactionAborted
-from rivergate.domain.journal import CommitRecord, Range
-from rivergate.domain.record import Record, TopicPartition
+from rivergate.domain.journal import CommitRecord, Range, SnapshotRef
+from rivergate.domain.record import Record
 from rivergate.kernel import batch_span
 from rivergate.kernel.beginning import TOO_LATE, Beginning, begin_anew
 from rivergate.kernel.catching_up import Behind, mark
@@ -19,12 +19,12 @@ from rivergate.kernel.commit import Prepared, commit, dead_letter, prepare
 from rivergate.kernel.flight import Flight
 from rivergate.kernel.holding import history
 from rivergate.kernel.intake import Intake
-from rivergate.kernel.pace import SnapshotPace
+from rivergate.kernel.ownership import look_for_successor, of_this_owner, refuse_successor
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
 from rivergate.kernel.recovery import recover
 from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
-from rivergate.kernel.snapshots import Snapshot
+from rivergate.kernel.snapshotting import Snapshotting
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
 from rivergate.kernel.tools import Limits, Tools
 from rivergate.ports import Batch, Fold, Outputs, ShardLog
@@ -57,7 +57,7 @@ class Transactor:
         self.standing = Standing()
         self._snapshot_is_named = True
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
-        self._pace = SnapshotPace(limits.replay_s, limits.snapshot_share, tools.shards)
+        self._snapshots = Snapshotting(spec, log, tools, limits)
         self._flight = Flight(spec.name)
         self._behind: Behind | None = None
 
@@ -80,7 +80,7 @@ class Transactor:
         if self._behind is not None:
             return self._catch_up(self._behind)
         self._intake.adapt(self._fold, self.standing)
-        passed = self._quiet.due(self.standing) if self._pace.allows() else []
+        passed = self._quiet.due(self.standing) if self._snapshots.pace.allows() else []
         if passed:
             self._commit_passed(passed)
             return True
@@ -219,7 +219,7 @@ class Transactor:
 
     def _may_overlap(self, records: int) -> bool:
         """Only where a backlog waits, and nothing is to be done with the state or the spec before the next fold."""
-        return records >= self._limits.batch and self.spec.accept_new_code is None and not self._pace.is_due()
+        return records >= self._limits.batch and self.spec.accept_new_code is None and not self._snapshots.pace.is_due()
 
     def _folded(
         self, ordered: Sequence[Record], ranges: Sequence[Range], clock: Micros, failed: RecordFailed | None
@@ -231,7 +231,7 @@ class Transactor:
         started = time.perf_counter()
         handled = ordered if failed is None else ordered[:-1]
         self._fold.fold(Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns), handled, out)
-        self._pace.folded_s += time.perf_counter() - started
+        self._snapshots.pace.folded_s += time.perf_counter() - started
         if standing.began is not None:
             mark(out)
         letters = [(ordered[i], why) for i, why in out.skipped]
@@ -266,6 +266,8 @@ class Transactor:
         if isinstance(cause, CommitUnknown):
             _LOG.warning("%s: nobody knows how commit %d ended: %s", self.spec.name, self.standing.seq, cause.what)
             self._rebuilds.count(f"commits without an answer ({cause.what})")
+            own = of_this_owner(self.spec, self.standing)
+            look_for_successor(self._tools.reader, self.spec, self.standing, own)
             self._log.recycle()
         else:
             _LOG.warning("%s: commit %d was aborted: %s", self.spec.name, self.standing.seq, cause.what)
@@ -281,7 +283,6 @@ class Transactor:
     def _commit_passed(
         self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
     ) -> None:
-        started = time.monotonic()
         try:
             self._commit_snapshot(passed, clock, first)
         except (TransactionAborted, CommitUnknown) as e:
@@ -289,7 +290,7 @@ class Transactor:
         except SnapshotNotWritten as e:
             if first is not None:  # it names the state that it begins with
                 raise
-            self._go_on_without(e, started)
+            self._snapshots.missed(e)
 
     def _commit_snapshot(
         self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
@@ -300,7 +301,6 @@ class Transactor:
         """
         spec, standing, tools = self.spec, self.standing, self._tools
         clock = standing.clock if clock is None else clock
-        started = time.monotonic()
         out = Outputs(limit_bytes=self._limits.output_bytes)
         try:
             batch = Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns)
@@ -321,9 +321,7 @@ class Transactor:
         )
         record = prepared.record if first is None else first.marked(prepared.record)
         after = standing.after(record, standing.journal_offset)
-        ref = tools.snapshots.put(Snapshot(after, spec.code, tools.versions, self._fold.dump()), self._lowest)
-        self._pace.taken(started)
-        record = replace(record, snapshot=ref)
+        record = replace(record, snapshot=self._snapshots.take(after, self._fold))
         commit(self._log, spec, replace(prepared, record=record), tools.hook)
         self._stand_after(record)
 
@@ -339,12 +337,16 @@ class Transactor:
     def _committed(self, record: CommitRecord) -> None:
         appended_ms = self._stand_after(record)
         refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
-        self._snapshot_if_due()
+        snapshot = self._snapshots.take_if_due(self.standing, self._fold)
+        if snapshot is not None:
+            self._name_next(snapshot)
 
     # --- state ---------------------------------------------------------------------------------------------
 
     def _rebuild_state(self, *, new_owner: bool = False) -> None:
         newest = newest_commit_from(self._log, self.spec, -1 if new_owner else self.standing.seq - 1)
+        if newest is not None and not new_owner:
+            refuse_successor(self.spec, self.standing, newest[0], of_this_owner(self.spec, self.standing))
         reader = self._tools.reader()
         started = time.perf_counter()
         try:
@@ -353,11 +355,12 @@ class Transactor:
             reader.close()
         self._fold = found.fold
         self._snapshot_is_named = not found.replayed  # else it is older, or doesn't hold
-        self._pace.folded_s = time.perf_counter() - started if found.replayed else 0.0
+        self._snapshots.pace.folded_s = time.perf_counter() - started if found.replayed else 0.0
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
         if newest is not None and found.replayed and newest[0].code != self.spec.code:
-            self._take_snapshot()  # of what the accepted code made of the old commits, which it can't be held against
+            # of what the accepted code made of the old commits, which it can't be held against
+            self._name_next(self._snapshots.take(self.standing, self._fold))
 
     def _read_on(self) -> None:
         """Read from where the shard stands; what was fetched before is fetched again."""
@@ -368,29 +371,10 @@ class Transactor:
         if self._behind is None:
             self._intake.read_from(positions)
 
-    def _snapshot_if_due(self) -> None:
-        if not self._pace.is_due():
-            return
-        started = time.monotonic()
-        try:
-            self._take_snapshot()
-        except SnapshotNotWritten as e:
-            self._go_on_without(e, started)
-
-    def _go_on_without(self, cause: SnapshotNotWritten, started: float) -> None:
-        """Log and state are whole: a recovery takes longer, until the store can be written again."""
-        _LOG.warning("%s: %s", self.spec.name, cause)
-        self._pace.failed(started)
-
-    def _take_snapshot(self) -> None:
-        started = time.monotonic()
-        snapshot = Snapshot(self.standing, self.spec.code, self._tools.versions, self._fold.dump())
-        self.standing = replace(self.standing, snapshot=self._tools.snapshots.put(snapshot, self._lowest))
+    def _name_next(self, snapshot: SnapshotRef) -> None:
+        """The next commit record names it."""
+        self.standing = replace(self.standing, snapshot=snapshot)
         self._snapshot_is_named = False
-        self._pace.taken(started)
-
-    def _lowest(self) -> dict[TopicPartition, int]:
-        return {tp: self._log.watermarks(tp)[0] for tp in self.spec.inputs}
 
     def _wait_s(self) -> float:
         due = self._fold.next_deadline()

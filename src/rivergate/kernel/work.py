@@ -61,8 +61,8 @@ class Work(Protocol):
     """Decides what is done and what is written; acts on nothing itself. One thread calls it.
 
     Whatever `out` is given is committed together with the list of what is still open, before any deed that
-    was planned with it starts. If that commit fails, the work is closed, and a new one gets what is open from
-    `recover`; deeds in flight are awaited before.
+    was planned with it starts. If that commit fails, the work is interrupted and closed, and a new one gets what
+    is open from `recover`; deeds in flight are awaited between the two.
     """
 
     def plan(self, batch: Batch, record: Record, index: int, out: Outputs) -> Deed | None:
@@ -89,6 +89,11 @@ class Work(Protocol):
     def finish(self, batch: Batch, deed: Deed, result: Any, out: Outputs) -> Deed | Waits | Failed | None:
         """A deed was done: write its outcome and return None, or write what comes first and return the next deed, or
         leave the record open until another one wakes it, or give the record up.
+        """
+
+    def interrupt(self) -> None:
+        """The work is about to be closed: a deed that only waits for its time comes back with a result of its own, of
+        which nothing but `recover` and `finish` of the work know that it isn't done. What acts goes on.
         """
 
     def close(self) -> None:

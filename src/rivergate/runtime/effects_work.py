@@ -53,6 +53,10 @@ class EffectsWork:
         """The outcome, or another attempt."""
         return self._deed(self._effects.end(batch, deed.subject, result, out))
 
+    def interrupt(self) -> None:
+        """Attempts that wait come back; those that act go on."""
+        self._effects.interrupt()
+
     def close(self) -> None:
         """Release the effectors."""
         self._effects.close()

@@ -117,6 +117,9 @@ class GraphWork:
         case.running = False
         return OPEN
 
+    def interrupt(self) -> None:
+        """Nothing is called off: a run that waits for another try would only begin at once."""
+
     def close(self) -> None:
         """Nothing is waited for any more."""
         self._closing.set()
