@@ -49,16 +49,19 @@ class SinkDriver:
 
     def run(self, stop: threading.Event) -> None:
         """Store until `stop` is set."""
+        nothing_is_missing = False
         try:
             while not stop.is_set():
                 try:
                     self._follow(stop)
+                    nothing_is_missing = True
                 except RivergateError as e:
                     if not e.retryable:
                         raise
                     _LOG.warning("sink waits and tries again: %s", e)
                     stop.wait(RETRY_S)
-            self._take_the_rest()
+            if nothing_is_missing:  # what came after a batch that failed would be stored in its place
+                self._take_the_rest()
         finally:
             self._tail.close()
 

@@ -123,3 +123,12 @@ def test_the_chain_is_what_the_wire_contract_says(outputs: list[Output]) -> None
     for part in (*parts, rfc8785.dumps(meta)):
         wanted.update(len(part).to_bytes(4, "big") + part)
     assert _digest(outputs) == wanted.hexdigest()
+
+
+@pytest.mark.parametrize("name", ["ce_id", "ce_type", "traceparent"])
+def test_a_header_without_a_value_digests_like_an_absent_one(name: str) -> None:
+    """Kafka has null values, and a dead letter keeps its record's headers."""
+    null: list[tuple[str, bytes]] = [(name, None)]  # type: ignore[list-item]
+    assert _digest([Output("t", 0, None, None, raw_headers=null)]) == _digest(
+        [Output("t", 0, None, None, raw_headers=[])]
+    )

@@ -135,3 +135,21 @@ def test_the_newest_note_of_a_redrive_is_told() -> None:
     world.broker.append("plant.redrives", 0, b"nonsense")
     [(name, note_found)] = letters(world).redriven().items()
     assert (name, note_found.by, note_found.at) == ("0/3", "ada", "2026-01-02T00:00:00.000000Z")
+
+
+@pytest.mark.parametrize("name", ["ce_id", "ce_source", "ce_type", "traceparent", "rg_origin", "x"])
+def test_headers_without_a_value_park_nothing(name: str) -> None:
+    """Kafka has null values: such a record becomes a dead letter, is replayed, and goes back as it was."""
+    world = World()
+    null: Headers = [(name, None)]  # type: ignore[list-item]
+    world.broker.append("plant-in", 0, b"not json", headers=null)
+    world.put(2)
+    run(world.transactor())
+    assert [v["sum"] for v in world.written()] == [2]
+    assert world.replay().difference == ""
+    (letter,) = letters(world).find(Sought())
+    assert letter.headers == ([] if name.startswith("rg_") else null)
+    assert letter.event_id == "plant-in/0/0"
+    put_back(world, letter, b'{"n": 1, "text": ""}')
+    run(world.transactor())
+    assert [v["sum"] for v in world.written()] == [2, 3]

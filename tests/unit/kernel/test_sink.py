@@ -31,6 +31,18 @@ class Kept:
             self.at[r.topic, r.partition] = r.offset + 1
 
 
+class Locked(Kept):
+    """It is told to stop while its first write fails."""
+
+    stop: threading.Event | None = None
+
+    def write(self, records: Sequence[Record]) -> None:
+        if self.stop is not None and not self.stop.is_set():
+            self.stop.set()
+            raise BrokerUnavailable("locked")
+        super().write(records)
+
+
 class Slow(MemoryTail):
     """Its first polls bring nothing, as those of a consumer that is still looking for its broker."""
 
@@ -91,6 +103,20 @@ def test_a_failing_database_loses_and_doubles_nothing(broker: MemoryBroker, monk
     monkeypatch.setattr(module, "RETRY_S", 0.0)
     kept, stop = Kept(), threading.Event()
     kept.failures = [BrokerUnavailable("away"), BrokerUnavailable("away")]
+    SinkDriver(Slow(broker), kept, ["t"], on_batch=lambda n: stop.set()).run(stop)
+    assert kept.values == [b"0", b"1", b"2"]
+
+
+def test_a_failure_while_it_is_stopped_leaves_the_batch_to_the_next_start(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log has behind it isn't stored in its place: the position would be past it for ever."""
+    monkeypatch.setattr(module, "BATCH", 2)
+    kept, stop = Locked(), threading.Event()
+    kept.stop = stop
+    SinkDriver(Slow(broker), kept, ["t"]).run(stop)
+    assert (kept.values, kept.at) == ([], {})
+    stop = threading.Event()
     SinkDriver(Slow(broker), kept, ["t"], on_batch=lambda n: stop.set()).run(stop)
     assert kept.values == [b"0", b"1", b"2"]
 
