@@ -89,7 +89,7 @@ class Record(NamedTuple):
         given = self[5]
         there = given if given is None or isinstance(given, list) else given.headers()
         last = there[-1] if there else None
-        return last is None or last[0] != RG_FOR or last[1] == source
+        return last is None or last[0] != RG_FOR or last[1] == source or not last[1]
 
     @property
     def position(self) -> Position:

@@ -70,18 +70,27 @@ class SnapshotStore:
                 remedy="make room in the snapshot store, or mend its access; until then a recovery replays more of the log",
             ) from e
         try:
-            self._thin(ref, standing.clock, lowest)
+            self._thin(ref, standing.snapshot, standing.clock, lowest)
         except (RivergateError, OSError) as e:
             _LOG.warning("%s: old snapshots are kept until the next one is taken: %s", self._spec.name, e)
         return ref
 
-    def _thin(self, newest: SnapshotRef, clock: Micros, lowest: Callable[[], Mapping[TopicPartition, int]]) -> None:
+    def _thin(
+        self,
+        newest: SnapshotRef,
+        named: SnapshotRef | None,
+        clock: Micros,
+        lowest: Callable[[], Mapping[TopicPartition, int]],
+    ) -> None:
+        """The one that the newest commit record names stays until another is named: commits that fail leave others behind."""
         stored = [self._kept(r) for r in self._stored()]
         if len(stored) <= self._keeping.newest:
             return
         if self._lowest_at is None or clock - self._lowest_at >= LOOK_EVERY:
             self._lowest, self._lowest_at = lowest(), clock
         for old in self._keeping.superfluous(stored, newest.seq, self._lowest):
+            if old == named:
+                continue
             self._blobs.delete(self._name(old.seq, old.digest))
             del self._known[old]
 

@@ -257,7 +257,7 @@ def test_models_outlive_the_snapshots_that_are_thinned(world: AdoptingWorld) -> 
     owner._tools = replace(owner._tools, snapshots=store)
     run(owner)
     for seq in range(4, 9):
-        store.put(Snapshot(replace(owner.standing, seq=seq), "", {}, b""))
+        store.put(Snapshot(replace(owner.standing, seq=seq, snapshot=None), "", {}, b""))
     assert len(store.stored()) == 1
     assert store.models.get(digest).adopted == owner.standing.adopted
 

@@ -137,7 +137,7 @@ def test_the_newest_note_of_a_redrive_is_told() -> None:
     assert (name, note_found.by, note_found.at) == ("0/3", "ada", "2026-01-02T00:00:00.000000Z")
 
 
-@pytest.mark.parametrize("name", ["ce_id", "ce_source", "ce_type", "traceparent", "rg_origin", "x"])
+@pytest.mark.parametrize("name", ["ce_id", "ce_source", "ce_type", "traceparent", "rg_origin", "rg_for", "x"])
 def test_headers_without_a_value_park_nothing(name: str) -> None:
     """Kafka has null values: such a record becomes a dead letter, is replayed, and goes back as it was."""
     world = World()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.kernel.transactor_world import Blobs
 
@@ -127,3 +129,13 @@ def test_retention_is_asked_about_now_and_then() -> None:
     for n in range(100):
         store.put(snapshot(n + 1, clock=n * HOUR // 60), lowest)
     assert len(asked) == 10
+
+
+def test_what_commits_that_failed_left_behind_does_not_push_out_the_one_that_is_named() -> None:
+    """Each of them is stored before its commit; the journal's newest record names none of them."""
+    store = SnapshotStore(Blobs(), spec(), SigningKey.generate(), keeping=Keeping(2, 0, 0))
+    named = store.put(snapshot(4))
+    for tried in range(5):
+        attempt = snapshot(6, state=b"%d" % tried)
+        store.put(replace(attempt, standing=replace(attempt.standing, snapshot=named)))
+    assert store.get(named).state == b"state"
