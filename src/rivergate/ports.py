@@ -197,6 +197,9 @@ class Tail(Protocol):
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Like `ShardLog.poll`."""
 
+    def passed(self) -> Mapping[TopicPartition, int]:
+        """Like `ShardLog.passed`."""
+
     def close(self) -> None:
         """Release the connections."""
 

@@ -111,6 +111,9 @@ class ListTail:
             threading.Event().wait(wait_s)
         return found
 
+    def passed(self) -> Mapping[TopicPartition, int]:
+        return {tp: at for tp, at in self._at.items() if at >= self.watermarks(tp)[1]}
+
     def close(self) -> None:
         """Nothing to release."""
 

@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_errors import error_of, transaction_error, translated
 from rivergate.adapters.kafka_fence import fencing_producer
-from rivergate.adapters.kafka_tail import newest_first, poll_records
+from rivergate.adapters.kafka_tail import Poller, newest_first
 from rivergate.adapters.kafka_watermarks import watermarks_of
 from rivergate.adapters.watched import WatchedCaller
 from rivergate.domain.errors import CommitUnknown, Fenced, RivergateError, TransactionAborted
@@ -59,7 +59,7 @@ class KafkaShardLog:
         self._journal_topic, self._journal_partition = spec.journal
         self._backwards: Iterator[Record] = iter(())
         self._looked_back_to = -1
-        self._passed: dict[Partition, int] = {}
+        self._poller = Poller(self._consumer, bootstrap)
         self._appended = (-1, 0)
         self._lost = False
         self._watched = WatchedCaller(f"{spec.name}-offsets")
@@ -102,7 +102,7 @@ class KafkaShardLog:
 
     def journal_tail(self, before: int | None = None) -> tuple[bytes, int] | None:
         """The newest committed record of the shard's journal; looking further back goes on from where it was."""
-        self._passed = {}
+        self._poller.forget()
         if before is None or before > self._looked_back_to:
             self._backwards = newest_first(
                 self._consumer, self._journal_topic, self._journal_partition, self._bootstrap
@@ -131,23 +131,16 @@ class KafkaShardLog:
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Assign exactly these partitions from these offsets on; ends of an earlier assignment are never handed out."""
-        self._passed = {}
+        self._poller.forget()
         self._consumer.assign([TopicPartition(t, p, o) for (t, p), o in positions.items()])
 
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records."""
-        ends: dict[Partition, int] = {}
-        records = poll_records(self._consumer, limit, wait_s, self._bootstrap, ends)
-        if ends or self._passed:
-            self._passed |= ends
-            for tp, last in {(r[0], r[1]): r[2] for r in records}.items():
-                if self._passed.get(tp, -1) <= last:  # the end was reached before these came
-                    self._passed.pop(tp, None)
-        return records
+        return self._poller.poll(limit, wait_s)
 
     def passed(self) -> Mapping[Partition, int]:
         """Fetch positions at the ends that were reached; they count markers and aborted records."""
-        return dict(self._passed)
+        return self._poller.passed()
 
     # --- writing -------------------------------------------------------------------------------------------
 

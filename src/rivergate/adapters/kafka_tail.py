@@ -98,12 +98,41 @@ def _between(
     raise BrokerUnavailable(f"the end of {topic}/{partition} wasn't reached within {METADATA_S:.0f} s", where=bootstrap)
 
 
+class Poller:
+    """Polls a consumer, and keeps up to where it has passed those partitions whose end it reached."""
+
+    def __init__(self, consumer: Consumer, bootstrap: str) -> None:
+        self._consumer = consumer
+        self._bootstrap = bootstrap
+        self._passed: dict[Partition, int] = {}
+
+    def forget(self) -> None:
+        """The assignment is another one: ends of an earlier one are never handed out."""
+        self._passed = {}
+
+    def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
+        """Up to `limit` committed records."""
+        ends: dict[Partition, int] = {}
+        records = poll_records(self._consumer, limit, wait_s, self._bootstrap, ends)
+        if ends or self._passed:
+            self._passed |= ends
+            for tp, last in {(r[0], r[1]): r[2] for r in records}.items():
+                if self._passed.get(tp, -1) <= last:  # the end was reached before these came
+                    self._passed.pop(tp, None)
+        return records
+
+    def passed(self) -> Mapping[Partition, int]:
+        """Fetch positions at the ends that were reached; they count markers and aborted records."""
+        return dict(self._passed)
+
+
 class KafkaTail:
     """See `ports.Tail` for the contract."""
 
     def __init__(self, bootstrap: str, name: str, security: Mapping[str, str] | None = None) -> None:
         self._bootstrap = bootstrap
         self._consumer = Consumer(kafka_settings.consumer(bootstrap, name, security))
+        self._poller = Poller(self._consumer, bootstrap)
 
     def watermarks(self, partition: Partition) -> tuple[int, int]:
         """Low and high watermark."""
@@ -115,14 +144,20 @@ class KafkaTail:
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Assign exactly these partitions from these offsets on."""
+        self._poller.forget()
         self._consumer.assign([TopicPartition(t, p, o) for (t, p), o in positions.items()])
 
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
         """Up to `limit` committed records."""
-        return poll_records(self._consumer, limit, wait_s, self._bootstrap)
+        return self._poller.poll(limit, wait_s)
+
+    def passed(self) -> Mapping[Partition, int]:
+        """Up to where polling has passed partitions whose end it reached."""
+        return self._poller.passed()
 
     def last(self, partition: Partition) -> Record | None:
         """The newest committed record of a partition. Replaces the assignment."""
+        self._poller.forget()
         return last_committed(self._consumer, *partition, self._bootstrap)
 
     def close(self) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-
 import pytest
 from tests.conformance.shard_log.kit import Logs
 
 from rivergate.domain.errors import Fenced, RivergateError, UnknownTopic
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Record
-from rivergate.ports import Lag, ShardLog
+from rivergate.ports import Lag, ShardLog, Tail
 
 WAIT_S = 10.0
+READERS = pytest.mark.parametrize("reads", ["session", "tail"])
+"""Of `Logs`: whatever polls says what it has passed."""
 
 
 def opened(logs: Logs) -> ShardLog:
@@ -39,7 +40,7 @@ def go_on_writing(log: ShardLog, logs: Logs) -> None:
         log.poll(1, 0.05)
 
 
-def take(log: ShardLog, count: int) -> list[Record]:
+def take(log: ShardLog | Tail, count: int) -> list[Record]:
     """Poll until that many records have come."""
     got: list[Record] = []
     deadline = time.monotonic() + WAIT_S
@@ -240,7 +241,7 @@ def test_a_reader_takes_ranges_in_turn(logs: Logs) -> None:
     assert [r.value for r in reader.scan(logs.target, 0, 2)] == [b"b", b"c"]
 
 
-def end_reached(log: ShardLog, tp: tuple[str, int], at: int) -> None:
+def end_reached(log: ShardLog | Tail, tp: tuple[str, int], at: int) -> None:
     """Poll until what was passed of a partition is this; no record may come."""
     deadline = time.monotonic() + WAIT_S
     while log.passed().get(tp) != at:
@@ -248,12 +249,13 @@ def end_reached(log: ShardLog, tp: tuple[str, int], at: int) -> None:
         assert time.monotonic() < deadline, f"passed {log.passed()}"
 
 
-def test_what_was_passed_includes_markers_and_aborted_records(logs: Logs) -> None:
+@READERS
+def test_what_was_passed_includes_markers_and_aborted_records(logs: Logs, reads: str) -> None:
     """It is known once the end was reached by polling, and moves on when only markers come."""
     writer = opened(logs)
     write(writer, logs, b"a", b"b")
     writer.commit()
-    log = logs.session()
+    log: ShardLog | Tail = getattr(logs, reads)()
     log.seek({(logs.target, 0): 0, (logs.source, 0): 0})
     assert log.passed() == {}
     assert take(log, 2)[-1].offset == 1
@@ -269,10 +271,12 @@ def test_what_was_passed_includes_markers_and_aborted_records(logs: Logs) -> Non
     end_reached(log, (logs.target, 0), 5)
 
 
-def test_a_record_or_a_seek_makes_what_was_passed_stale(logs: Logs) -> None:
+@READERS
+def test_a_record_or_a_seek_makes_what_was_passed_stale(logs: Logs, reads: str) -> None:
     """Between a record and the next end nothing is said of its partition; after a seek of none."""
     logs.send(logs.source, 0, b"0", [])
-    log = opened(logs)
+    log: ShardLog | Tail = getattr(logs, reads)()
+    log.seek({(logs.source, 0): 0})
     take(log, 1)
     end_reached(log, (logs.source, 0), 1)
     for n in (1, 2):

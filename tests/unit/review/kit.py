@@ -100,6 +100,10 @@ class MemoryLog:
             self.at[r.topic, r.partition] = r.offset + 1
         return found
 
+    def passed(self) -> Mapping[TopicPartition, int]:
+        """Partitions of which everything has been read."""
+        return {tp: n for tp, n in self.at.items() if n >= self.watermarks(tp)[1]}
+
     def close(self) -> None:
         """Nothing to release."""
 
