@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rivergate.domain.errors import RivergateError
 from rivergate.domain.record import TopicPartition
@@ -17,7 +17,8 @@ BATCH = 2000
 WAIT_S = 0.2
 RETRY_S = 1.0
 REST_S = 1.0
-QUIET_POLLS = 3
+PATIENCE_S = 15.0
+"""How long a sink may come no nearer to what was there at its start before it says so and counts as caught up."""
 
 
 class SinkDriver:
@@ -28,19 +29,25 @@ class SinkDriver:
     """
 
     def __init__(
-        self, tail: Tail, sink: Sink, topics: Sequence[str], *, on_batch: Callable[[int], None] | None = None
+        self,
+        tail: Tail,
+        sink: Sink,
+        topics: Sequence[str],
+        *,
+        on_batch: Callable[[int], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tail = tail
         self._sink = sink
         self._topics = topics
         self._on_batch = on_batch
+        self._monotonic = monotonic
         self._at: dict[TopicPartition, int] = {}
         self._caught_up = threading.Event()
-        self._quiet = 0
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything that was there at the start has been stored."""
+        """Whether everything that was there at the start has been stored, as far as it can be read."""
         return self._caught_up.is_set()
 
     def wait_until_caught_up(self, timeout_s: float) -> bool:
@@ -67,16 +74,47 @@ class SinkDriver:
 
     def _follow(self, stop: threading.Event) -> None:
         goal = self._start()
+        standing, since = self._short_of(goal), self._monotonic()
         while not stop.is_set():
             self._store_one_batch()
-            if not self._caught_up.is_set() and all(self._at.get(tp, 0) >= at for tp, at in goal.items()):
+            if self._caught_up.is_set():
+                continue
+            before, standing = standing, self._short_of(goal)
+            if standing != before:
+                since = self._monotonic()
+            if standing and self._monotonic() - since >= PATIENCE_S:
+                self._wait_no_longer(standing, goal)
+                standing = {}
+            if not standing:
                 self._caught_up.set()
+
+    def _short_of(self, goal: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where those partitions stand that haven't come to their goal; at an end that was reached, behind its markers.
+
+        That nothing comes says nothing: the broker may be slow, and a view that says too early that it is whole would be
+        believed.
+        """
+        passed = self._tail.passed()
+        reached = {tp: max(self._at.get(tp, 0), passed.get(tp, 0)) for tp in goal}
+        return {tp: at for tp, at in reached.items() if at < goal[tp]}
+
+    def _wait_no_longer(self, standing: Mapping[TopicPartition, int], goal: Mapping[TopicPartition, int]) -> None:
+        """Say what is missing, unless it is the broker: that is waited for, and asking it raises what the matter is."""
+        for tp in standing:
+            self._tail.watermarks(tp)
+        missing = ", ".join(f"{t}/{p} from {at} to {goal[t, p]}" for (t, p), at in standing.items())
+        _LOG.warning(
+            "sink has caught up but for %s: nothing came of it for %.0f s. It is stored when it comes; a transaction that "
+            "nobody ends would hold it back, and `rivergate doctor --bootstrap` finds those",
+            missing,
+            PATIENCE_S,
+        )
 
     def _take_the_rest(self) -> None:
         """Store what is there already, within the time that stopping may take; the next start gets what is left."""
-        deadline = time.monotonic() + REST_S
+        deadline = self._monotonic() + REST_S
         try:
-            while time.monotonic() < deadline and self._store_one_batch():
+            while self._monotonic() < deadline and self._store_one_batch():
                 pass
         except RivergateError as e:
             _LOG.warning("sink stopped before the end of the log: %s", e)
@@ -96,21 +134,10 @@ class SinkDriver:
         """Store what comes; False where nothing came."""
         records = self._tail.poll(BATCH, WAIT_S)
         if not records:
-            self._reached_end()
             return False
-        self._quiet = 0
         self._sink.write(records)
         for r in records:
             self._at[r.topic, r.partition] = r.offset + 1
         if self._on_batch is not None:
             self._on_batch(len(records))
         return True
-
-    def _reached_end(self) -> None:
-        """Nothing came, several times: what lies between our place and the end are transaction markers.
-
-        Once could be a slow broker, and a view that says too early that it is whole would be believed.
-        """
-        self._quiet += 1
-        if self._quiet >= QUIET_POLLS:
-            self._caught_up.set()

@@ -44,25 +44,55 @@ class Locked(Kept):
 
 
 class Slow(MemoryTail):
-    """Its first polls bring nothing, as those of a consumer that is still looking for its broker."""
+    """Its first polls bring nothing, as those of a consumer that is still looking for its broker. Each takes `lasts_s`."""
 
-    def __init__(self, broker: MemoryBroker, empty: int = 0) -> None:
+    def __init__(self, broker: MemoryBroker, empty: int = 0, lasts_s: float = 0.0) -> None:
         super().__init__(broker)
         self.empty = empty
+        self.lasts_s = lasts_s
+        self.now = 0.0
         self.driver: SinkDriver | None = None
         self.early: list[bool] = []
         self.closed = False
 
+    def monotonic(self) -> float:
+        return self.now
+
     def poll(self, limit: int, wait_s: float) -> Sequence[Record]:
+        self.now += self.lasts_s
+        if self.driver is not None:
+            self.early.append(self.driver.caught_up)
         if self.empty:
             self.empty -= 1
-            assert self.driver is not None
-            self.early.append(self.driver.caught_up)
             return ()
         return super().poll(limit, 0.0)
 
     def close(self) -> None:
         self.closed = True
+
+
+class Away(Slow):
+    """Its broker answers once, and then twice not."""
+
+    def __init__(self, broker: MemoryBroker, empty: int, lasts_s: float) -> None:
+        super().__init__(broker, empty, lasts_s)
+        self.answers = [True, False, False]
+
+    def watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        if self.answers and not self.answers.pop(0):
+            raise BrokerUnavailable("away")
+        return super().watermarks(partition)
+
+
+def catches_up(driver: SinkDriver) -> bool:
+    """Whether it does, running until then."""
+    stop = threading.Event()
+    thread = threading.Thread(target=driver.run, args=(stop,))
+    thread.start()
+    caught_up = driver.wait_until_caught_up(10.0)
+    stop.set()
+    thread.join(10.0)
+    return caught_up
 
 
 @pytest.fixture
@@ -76,26 +106,60 @@ def broker() -> MemoryBroker:
 
 def test_a_consumer_that_is_slow_to_begin_has_not_caught_up(broker: MemoryBroker) -> None:
     """That nothing came yet doesn't mean that nothing is there."""
-    tail, kept, stop = Slow(broker, empty=3), Kept(), threading.Event()
+    tail, kept, stop = Slow(broker, empty=50), Kept(), threading.Event()
     tail.driver = SinkDriver(tail, kept, ["t"], on_batch=lambda n: stop.set())
     tail.driver.run(stop)
-    assert tail.early == [False] * 3
+    assert tail.early[:51] == [False] * 51
     assert tail.driver.caught_up
     assert kept.values == [b"0", b"1", b"2"]
 
 
-def test_markers_at_the_end_are_no_reason_to_wait_for_ever(broker: MemoryBroker) -> None:
+def test_markers_at_the_end_are_no_reason_to_wait_for_ever(
+    broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
     """What lies between the last record and the end of the log can't be read."""
     broker.append("t", 0, b"3", transaction=broker.transaction("id"))
     broker.end("id", commit=True)
-    stop = threading.Event()
-    driver = SinkDriver(Slow(broker), Kept(), ["t"])
-    thread = threading.Thread(target=driver.run, args=(stop,))
-    thread.start()
-    caught_up = driver.wait_until_caught_up(10.0)
-    stop.set()
-    thread.join(10.0)
-    assert caught_up
+    assert catches_up(SinkDriver(Slow(broker), Kept(), ["t"]))
+    assert caplog.text == ""
+
+
+def test_what_an_open_transaction_holds_back_is_waited_for_in_vain_only_so_long(
+    broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody may ever end it: the log says what is missing, and what else comes makes the wait no longer."""
+    broker.append("t", 0, b"3", transaction=broker.transaction("id"))
+    broker.create("busy", 1)
+
+    def more(_: int) -> None:
+        broker.append("busy", 0, b"more")
+
+    tail = Slow(broker, lasts_s=1.0)
+    assert catches_up(SinkDriver(tail, Kept(), ["t", "busy"], on_batch=more, monotonic=tail.monotonic))
+    assert tail.now > 15.0
+    assert "t/0 from 3 to 4" in caplog.text
+
+
+def test_a_long_way_that_is_being_gone_is_no_silence(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Storing it all may take much longer than anybody waits for nothing."""
+    monkeypatch.setattr(module, "BATCH", 1)
+    tail = Slow(broker, lasts_s=10.0)
+    tail.driver = SinkDriver(tail, Kept(), ["t"], monotonic=tail.monotonic)
+    assert catches_up(tail.driver)
+    assert tail.early[:3] == [False] * 3
+    assert caplog.text == ""
+
+
+def test_a_broker_that_is_away_is_waited_for(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long: nobody knows what it has."""
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    tail, kept, stop = Away(broker, empty=20, lasts_s=1.0), Kept(), threading.Event()
+    tail.driver = SinkDriver(tail, kept, ["t"], on_batch=lambda n: stop.set(), monotonic=tail.monotonic)
+    tail.driver.run(stop)
+    assert tail.early[:21] == [False] * 21
+    assert kept.values == [b"0", b"1", b"2"]
 
 
 def test_a_failing_database_loses_and_doubles_nothing(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
