@@ -10,6 +10,7 @@ from rivergate.domain.errors import BadInput, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.past import Entry, journal_entries, newest_entry
+from rivergate.kernel.recovery import recovery_starts
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.ports import LogArchive
@@ -20,7 +21,8 @@ class Reach:
     """`first` is the earliest commit that can be folded again, `newest` the last one; None where there is none.
 
     `since` is the clock there. `start` is the snapshot that such a replay begins with (None: from nothing), `needs`
-    the offset of each input that it reads from. `recovery` and `recovery_needs` are the same for a shard that dies now.
+    the offset of each input that it reads from. `recovery` and `recovery_needs` are the same for a shard that dies now
+    and is taken over by the spec's code.
     """
 
     stage: str
@@ -42,13 +44,13 @@ def reach(spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore) -> Rea
         return Reach(spec.stage, spec.shard, None, why="it has no commits yet")
     begins = next(journal_entries(spec, archive))[0]
     standings = list(_standings(snapshots))
-    recovery = next(((ref, s) for ref, s in reversed(standings) if ref.seq <= newest[0].seq), None)
+    recovery = next(recovery_starts(spec, newest, snapshots, archive), None)
     found = Reach(
         spec.stage,
         spec.shard,
         newest[0].seq,
-        recovery=recovery[0] if recovery else None,
-        recovery_needs=_needs(spec, archive, recovery[1] if recovery else Standing()),
+        recovery=recovery.ref if recovery else None,
+        recovery_needs=_needs(spec, archive, recovery.snapshot.standing if recovery else Standing()),
         why=f"the journal begins at commit {begins.seq}, and no snapshot leads on from what the inputs still hold",
     )
     lost = _lost_model(begins, snapshots)

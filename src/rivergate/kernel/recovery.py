@@ -15,7 +15,7 @@ from rivergate.kernel.commit import Prepared, dead_letter, prepare
 from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.models import ModelStore, adopt
 from rivergate.kernel.shard import ShardSpec, Standing
-from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.snapshots import Snapshot, SnapshotStore
 from rivergate.ports import Batch, Fold, LogReader, Outputs
 
 _LOG = logging.getLogger("rivergate.kernel")
@@ -29,11 +29,24 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A shard's state as of its newest commit. `replayed` commits were folded again to get there."""
+    """A shard's state as of its newest commit. `replayed` commits were folded again to get there. The standing's snapshot
+    is the one that the newest commit record names, unless it isn't `named`: then the next one has to name it.
+    """
 
     fold: Fold
     standing: Standing
     replayed: int = 0
+    named: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A snapshot that holds, and the commits that follow. It isn't `named` if the newest commit record came before it."""
+
+    ref: SnapshotRef
+    snapshot: Snapshot
+    named: bool
+    following: Commits
 
 
 def silent(done: int, total: int) -> None:
@@ -57,7 +70,8 @@ def recover(
     if newest is None:
         return Recovered(make_fold(), Standing())
     record, _ = newest
-    fold, standing, following = _from_snapshot(spec, newest, snapshots, reader, make_fold)
+    fold, standing, following, named = _begin(spec, newest, snapshots, reader, make_fold)
+    snapshot = record.snapshot if named else standing.snapshot
     changed = record.code != spec.code and standing.seq <= record.seq
     if changed and spec.accept_new_code is None:
         raise ShardParked(
@@ -82,7 +96,7 @@ def recover(
             f"{spec.name}: the journal has no records from {standing.seq} to {record.seq}",
             remedy="restore the journal topic, or a snapshot that is newer than the gap",
         )
-    return Recovered(fold, replace(standing, snapshot=record.snapshot), done)
+    return Recovered(fold, replace(standing, snapshot=snapshot), done, named)
 
 
 def fold_again(
@@ -170,25 +184,56 @@ def commit_again(spec: ShardSpec, recorded: CommitRecord, standing: Standing, ou
     )
 
 
-def _from_snapshot(
+def recovery_starts(
+    spec: ShardSpec, newest: tuple[CommitRecord, int], snapshots: SnapshotStore, reader: LogReader
+) -> Iterator[Start]:
+    """The snapshots from which a recovery may begin, the best first; what doesn't hold is passed over, and said.
+
+    One that is newer than the named one comes first: its owner died before the next commit, and what lies between may
+    be gone. It has to be of the code that made the newest commit and goes on now, since for other code the commit record
+    decides: it names what a drain, or whoever accepted the code, has left to go on from.
+    """
+    for ref, named in _candidates(spec, newest[0], snapshots):
+        try:
+            snapshot = snapshots.get(ref)
+            if named or snapshot.code == spec.code:
+                yield Start(ref, snapshot, named, _following(spec, snapshot.standing, newest, reader, ref))
+        except SnapshotCorrupt as e:
+            _passed_over(spec, ref, e)
+
+
+def _candidates(spec: ShardSpec, newest: CommitRecord, snapshots: SnapshotStore) -> Iterator[tuple[SnapshotRef, bool]]:
+    """Newest first, each with whether it is `named` or older; newer ones only where this code made the newest commit."""
+    named = newest.snapshot
+    after = -1 if named is None else named.seq
+    if spec.code == newest.code and after < newest.seq:
+        yield from ((ref, False) for ref in snapshots.older_than(newest.seq + 1) if ref.seq > after)
+    if named is not None:
+        yield named, True
+        yield from ((ref, True) for ref in snapshots.older_than(named.seq))
+
+
+def _passed_over(spec: ShardSpec, ref: SnapshotRef, e: SnapshotCorrupt) -> None:
+    _LOG.warning("snapshot %s of %s: %s", ref.digest[:12], spec.name, e)
+
+
+def _begin(
     spec: ShardSpec,
     newest: tuple[CommitRecord, int],
     snapshots: SnapshotStore,
     reader: LogReader,
     make_fold: Callable[[], Fold],
-) -> tuple[Fold, Standing, Commits]:
-    """State and standing of the newest snapshot that holds, or a fresh shard's, and the commits that follow."""
-    for ref in _candidates(newest[0], snapshots):
+) -> tuple[Fold, Standing, Commits, bool]:
+    """State and standing of the best start, or a fresh shard's; the commits that follow; whether the start is named."""
+    for start in recovery_starts(spec, newest, snapshots, reader):
+        fold = make_fold()
         try:
-            snapshot = snapshots.get(ref)
-            following = _following(spec, snapshot.standing, newest, reader, ref)
-            fold = make_fold()
-            fold.load(snapshot.state)
+            fold.load(start.snapshot.state)
         except SnapshotCorrupt as e:
-            _LOG.warning("snapshot %s of %s: %s", ref.digest[:12], spec.name, e)
+            _passed_over(spec, start.ref, e)
             continue
-        return fold, replace(snapshot.standing, snapshot=ref), following
-    return make_fold(), Standing(), _journal(spec, reader, 0, newest[1])
+        return fold, replace(start.snapshot.standing, snapshot=start.ref), start.following, start.named
+    return make_fold(), Standing(), _journal(spec, reader, 0, newest[1]), True
 
 
 def _following(
@@ -212,13 +257,6 @@ def _following(
             remedy="the shard goes on from an older snapshot or from the log; keep one snapshot store for one log",
         )
     return commits if first is None else chain((first,), commits)
-
-
-def _candidates(newest: CommitRecord, snapshots: SnapshotStore) -> Iterator[SnapshotRef]:
-    if newest.snapshot is None:
-        return
-    yield newest.snapshot
-    yield from snapshots.older_than(newest.snapshot.seq)
 
 
 def _journal(spec: ShardSpec, reader: LogReader, start: int, newest: int) -> Commits:

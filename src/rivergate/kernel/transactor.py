@@ -354,7 +354,7 @@ class Transactor:
         finally:
             reader.close()
         self._fold = found.fold
-        self._snapshot_is_named = not found.replayed  # else it is older, or doesn't hold
+        self._snapshot_is_named = found.named and not found.replayed  # else it is older, or doesn't hold
         self._snapshots.pace.folded_s = time.perf_counter() - started if found.replayed else 0.0
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.kernel.test_past import NEVER, lived
-from tests.unit.kernel.transactor_world import START, World
+from tests.unit.kernel.test_past import NEVER, OFTEN, lived
+from tests.unit.kernel.transactor_world import NEW_CODE, OLD_CODE, START, World, run
 
 from rivergate.domain.clock import SECOND
 from rivergate.kernel.lasting import lasting
@@ -23,6 +23,31 @@ def test_a_whole_log_reaches_back_to_the_beginning() -> None:
     assert (found.first, found.start, found.newest, found.since) == (0, None, 7, START)
     assert found.recovery is not None
     assert (found.recovery.seq, found.recovery_needs) == (7, {("plant-in", 0): 8})
+
+
+def test_what_is_said_of_a_recovery_is_what_a_recovery_does() -> None:
+    """It begins with a snapshot that no commit names yet under the code that took it, under other code with the named one."""
+    world = lived()
+    named = world.journal()[-1].snapshot
+    assert named is not None
+    for code, ref, at in ((OLD_CODE, 7, 8), (NEW_CODE, named.seq, 7)):
+        spec = world.spec(code)
+        found = reach(spec, world.broker.reader(), world.store(spec))
+        assert found.recovery is not None
+        assert (found.recovery.seq, found.recovery_needs) == (ref, {("plant-in", 0): at})
+
+
+def test_no_recovery_begins_with_a_snapshot_of_another_log() -> None:
+    """Nor is it said so, however new it is."""
+    world, other = lived(), World()
+    for _ in range(8):
+        other.put(9)
+    run(other.transactor(limits=OFTEN))
+    world.blobs.kept = {n: c for n, c in world.blobs.kept.items() if "/000000000007-" not in n}
+    world.blobs.kept |= {n: c for n, c in other.blobs.kept.items() if "/000000000007-" in n}
+    found = reached(world)
+    assert found.recovery is not None
+    assert (found.recovery.seq, found.recovery_needs) == (6, {("plant-in", 0): 7})
 
 
 def test_where_inputs_are_gone_the_oldest_snapshot_after_them_is_the_beginning() -> None:
