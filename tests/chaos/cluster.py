@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from tests.chaos.proxying import ProxyProcess
 from tests.checker.line import Partition
 
@@ -66,6 +66,12 @@ class Cluster:
         """All partitions of an app's topics."""
         topics = _topics(self.bootstrap)
         return [(t, p) for t, n in sorted(topics.items()) if t.startswith((f"{app}.", f"{app}-")) for p in range(n)]
+
+    def ends_of(self, app: str) -> dict[Partition, int]:
+        """The offset after the newest record of each of its partitions."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
+        wanted = {TopicPartition(t, p): OffsetSpec.latest() for t, p in self.partitions_of(app)}
+        return {(x.topic, x.partition): done.result().offset for x, done in admin.list_offsets(wanted).items()}
 
     def drop(self, topics: Iterable[str]) -> None:
         """Delete the topics of a round that has held."""

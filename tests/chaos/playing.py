@@ -164,6 +164,7 @@ class Round:
 
     def _judge(self, readers: dict[str, Reader]) -> Iterator[Found]:
         operator = keys.load_public(self.arena.app.data.keys, keys.OPERATOR)
+        before = self.cluster.ends_of(self.name)
         evidence = gather(self.cluster.bootstrap, self.arena.app.name, settled=True, operator_key=operator)
         ends: dict[Partition, int] = {}
         for lines in evidence.lines.values():
@@ -181,6 +182,7 @@ class Round:
             deeds=[_entry(path) for path in sorted((target / DEEDS).iterdir()) if not path.name.startswith(".")],
             asked=_entries(target / ASKED),
             offsets_deleted=frozenset(self.arena.offsets_deleted),
+            ends=before,
         )
         self.report.actions = len(evidence.story.actions)
         self.report.recoveries = recoveries(self.arena.hits, evidence.journals)

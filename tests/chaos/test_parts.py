@@ -161,6 +161,19 @@ def test_readers_that_saw_something_else_are_found() -> None:
     assert kinds == [[Kind.UNEXPLAINED], [Kind.LOST], [Kind.REORDERED]]
 
 
+def test_what_came_while_the_topics_were_read_for_the_last_time_is_no_phantom() -> None:
+    """One reader may see it alone, the last one too. What stands before the end has to be the same for all."""
+    world = tiny_world()
+    place = (f"{APP}-seen", 0)
+    saw = world.meanwhile["first"][place]
+    first = {**world.meanwhile["first"], place: [*saw, (99, b"later")]}
+    ended = replace(world, meanwhile={"first": first}, ends={place: 99})
+    assert [*readers.same(ended)] == []
+    assert [f.kind for f in readers.same(replace(ended, ends={place: 100}))] == [Kind.UNEXPLAINED]
+    last = replace(world, meanwhile={"first": {**first, place: saw[:-1]}}, ends={place: saw[-1][0]})
+    assert [*readers.same(last)] == []
+
+
 def test_deeds_without_an_action_and_deeds_done_twice_are_found() -> None:
     """By what was done to which event, whatever the ids say."""
     deed = {"proposal_id": "a", "kind": "note", "event_id": "e", "arguments": {}, "at_ms": 0}

@@ -1,4 +1,7 @@
-"""What concurrent `read_committed` readers saw is what the final reader sees: nothing else, nothing twice, in order."""
+"""What concurrent `read_committed` readers saw is what the final reader sees: nothing else, nothing twice, in order.
+
+Of each partition that is all before `World.ends`: what comes while the final reader reads, one of them may have seen alone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,13 @@ def same(world: World) -> Iterator[Found]:
             for line in lines:
                 final.setdefault((line.topic, line.partition), []).append((line.offset, fingerprint(line)))
         for (topic, partition), wanted in final.items():
-            yield from _compare(f"{name}: {topic}/{partition}", partitions.get((topic, partition), ()), wanted)
+            end = world.ends.get((topic, partition))
+            saw = partitions.get((topic, partition), ())
+            yield from _compare(f"{name}: {topic}/{partition}", _before(end, saw), _before(end, wanted))
+
+
+def _before(end: int | None, glimpses: Sequence[Glimpse]) -> Sequence[Glimpse]:
+    return glimpses if end is None else [g for g in glimpses if g[0] < end]
 
 
 def _compare(where: str, saw: Sequence[Glimpse], wanted: Sequence[Glimpse]) -> Iterator[Found]:

@@ -17,7 +17,8 @@ from tests.checker.line import Line, Partition
 class World:
     """`meanwhile` is what each concurrent reader saw, `deeds` and `asked` the target's own ledger.
 
-    `offsets_deleted` are places (group, partition) whose committed offsets a strike has deleted.
+    `offsets_deleted` are places (group, partition) whose committed offsets a strike has deleted; `ends` says of each
+    partition where it ended before the topics were read for the last time.
     """
 
     evidence: Evidence
@@ -27,6 +28,7 @@ class World:
     deeds: Sequence[Mapping[str, Any]]
     asked: Sequence[Mapping[str, Any]]
     offsets_deleted: frozenset[tuple[str, Partition]] = field(default=frozenset())
+    ends: Mapping[Partition, int] = field(default_factory=dict)
 
     @property
     def app(self) -> str:
