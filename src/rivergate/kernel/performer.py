@@ -256,9 +256,7 @@ class Performer:
             self.spec = replace(spec, accept_new_code=None)
         refuse_clock_ahead(self.spec, self.standing, appended_ms, self._limits.clock_ahead_s)
         self._open = draft.open
-        for (
-            deed
-        ) in draft.finished:  # not before: the next under its key would be in the world before the log has this one
+        for deed in draft.finished:  # not before: the next of its key would be in the world ahead of this one's outcome
             self._deeds.release(deed)
         for deed in draft.planned:
             if not (self._draining and deed.repeatable):
