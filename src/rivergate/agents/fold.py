@@ -116,12 +116,9 @@ class AgentFold:
             except ValueError as e:
                 self._out.skip(index, _first_line_of(e))
                 return
-            ctx, state = self._ctx, self.state
-            ctx.start_record(record)
-            started = self._batch.stopwatch()
-            state.agent.on_event(event, ctx)
-            if ctx.known_cause is not None and ctx.known_cause.needs_span:
-                self._out.spans.append(self._span("event", started))
+            state = self.state
+            self._ctx.start_record(record)
+            self._call("event", state.agent.on_event, event)
             if state.memory.early:
                 self._on_waiting_label()
 

@@ -5,7 +5,6 @@ the journal, since to fence anew throws out whoever took the shard over meanwhil
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
 
@@ -38,7 +37,7 @@ def look_for_successor(reader: Callable[[], LogArchive], spec: ShardSpec, standi
     a transaction left open are what the fence that follows is for. So it has a thread and a reader of its own, which
     are left behind.
     """
-    seen: queue.SimpleQueue[CommitRecord | None] = queue.SimpleQueue()
+    seen: list[CommitRecord] = []
 
     def look() -> None:
         try:
@@ -47,19 +46,17 @@ def look_for_successor(reader: Callable[[], LogArchive], spec: ShardSpec, standi
                 for r in looking.scan(*spec.journal, standing.journal_offset + 1):
                     record = commit_of(spec, r.value or b"", r.offset)
                     if record is not None:
-                        seen.put(record)
+                        seen.append(record)
             finally:
                 looking.close()
         except Exception as e:  # noqa: BLE001 - whatever it is, the fence that follows finds it too
             _LOG.info("%s: no look at the journal before fencing: %s", spec.name, e)
-        finally:
-            seen.put(None)
 
     thread = threading.Thread(target=look, name=f"{spec.name}-look", daemon=True)
     thread.start()
     thread.join(LOOK_S)
-    while not seen.empty():
-        refuse_successor(spec, standing, seen.get(), own)
+    for record in tuple(seen):
+        refuse_successor(spec, standing, record, own)
 
 
 def of_this_owner(spec: ShardSpec, standing: Standing) -> Own:

@@ -9,6 +9,7 @@ LEAST_REPLAY_S = 0.25
 """A shard's part of `replay_s` is no smaller, however many share it, unless it is set smaller."""
 
 RETRY_S = 10.0
+"""How long a store that took no snapshot is left alone."""
 
 
 class SnapshotPace:

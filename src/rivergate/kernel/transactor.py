@@ -74,8 +74,9 @@ class Transactor:
         self._read_on()
 
     def step(self) -> bool:
-        """Read and commit a batch (those of `RUN_S`, where full ones wait), fire what is due, or commit what was passed; False where
-        there was nothing to do. A shard that hasn't caught up reads history, and finds something to do unless it is held.
+        """Read and commit a batch (those of `RUN_S`, where full ones wait), fire what is due, or commit what was passed;
+        False where there was nothing to do. A shard that hasn't caught up reads history, and finds something to do unless it
+        is held.
         """
         if self._behind is not None:
             return self._catch_up(self._behind)

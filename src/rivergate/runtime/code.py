@@ -53,7 +53,9 @@ def code_digest(module_names: Iterable[str]) -> str:
 
 def is_outdated() -> bool:
     """Whether other code is installed by now than this process was asked about: only a fresh process runs that."""
-    return versions() != _installed() or any(_read(root) != seen for root, seen in _seen.items())
+    if not _versions:
+        return False  # a fresh process has told nothing yet, and needn't look at its start
+    return _versions != _installed() or any(_read(root) != seen for root, seen in _seen.items())
 
 
 def _read(root: Path) -> tuple[bytes, ...]:
