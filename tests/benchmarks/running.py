@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ def measured_core() -> int | None:
 class Stage:
     """A process of `tests.benchmarks.stage`, or a peer's `command`. `with` starts it, waits until it is ready, and ends it.
 
+    It works in a folder of its own, which goes with it: the peers leave files there.
+
     `heard` is called after each of its commits, in a thread of its own, with where it stands on its first input.
     """
 
@@ -43,6 +46,7 @@ class Stage:
         self._command = command
         self._lines: queue.Queue[str] = queue.Queue()
         self._process: subprocess.Popen[str]
+        self._folder = tempfile.TemporaryDirectory(prefix="rivergate-bench-")
 
     def __enter__(self) -> Self:
         environment = os.environ | {
@@ -55,13 +59,13 @@ class Stage:
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
-            cwd=ROOT,
+            cwd=self._folder.name,
         )
         threading.Thread(target=self._read, daemon=True).start()
         try:
             self._line(START_S)
         except BaseException:
-            self._process.kill()
+            self._kill()
             raise
         return self
 
@@ -73,7 +77,7 @@ class Stage:
         try:
             self._process.wait(START_S)
         finally:
-            self._process.kill()
+            self._kill()
 
     def result(self) -> dict[str, Any]:
         """What it measured, once it has come to its inputs' end."""
@@ -84,6 +88,11 @@ class Stage:
         if self._process.stdin:
             self._process.stdin.close()
         return self._line(START_S)
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
 
     def _read(self) -> None:
         if self._process.stdout:
