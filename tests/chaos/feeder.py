@@ -18,7 +18,7 @@ from rivergate.domain.cloudevents import event_headers
 
 SOURCE = "/chaos/feeder"
 KEYS = 24
-WISHES = ("note",) * 4 + ("halt",) * 1 + ("dump",) * 1 + ("",) * 6
+WISHES = ("note",) * 3 + ("order", "page", "halt", "dump") + ("",) * 5
 LABEL_EVERY = 3
 LABEL_LATE = 20
 """The truth about one event in so many comes so many events later; what effects and people learn comes beside it."""

@@ -52,6 +52,7 @@ CASES = [
         1,
         frozenset({(Kind.DOUBLED, "inputs"), (Kind.JOURNAL_GAPS, "wire"), (Kind.DOUBLED, "wire")}),
     ),
+    Case("done-again-unasked", "crash-effects-journal", 4, frozenset({(Kind.EFFECTS_DOUBLED, "effects")})),
     # a torn commit each time; which records of it are there, and so what comes after it, is the client library's choice
     Case("producer-not-recycled", "meet-EndTxn", 4, frozenset({(Kind.LOST, "wire")})),
 ]

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from tests.chaos.app import PARTITIONS
-from tests.chaos.app.target import ASKED, DEEDS
+from tests.chaos.app.target import ASKED, DEEDS, TARGET, Ledger
 from tests.chaos.checks import judge
 from tests.chaos.checks.world import World
 from tests.chaos.cluster import Cluster
@@ -74,7 +74,8 @@ class Round:
         )
         self.progress = Progress(name)
         self.feeder = Feeder(cluster.bootstrap, name, plan.seed, plan.events, plan.rate)
-        self.reviewer = Reviewer(lambda: self.arena.app.data.token_file)
+        ledger = Ledger(app.data.root / TARGET)
+        self.reviewer = Reviewer(lambda: self.arena.app.data.token_file, ledger.holds)
         draw = Random(f"strikes/{plan.seed}")
         self.arena = Arena(app, cluster, self.progress, draw)
         self.report = Report(plan, name)
@@ -173,7 +174,7 @@ class Round:
             if not reader.catch_up(ends):
                 yield Found(Kind.LOST, "readers", f"{name} never caught up {reader.failed}")
             reader.stop()
-        target = self.arena.app.data.root / "target"
+        target = self.arena.app.data.root / TARGET
         world = World(
             evidence=evidence,
             fed=self.feeder.fed,
@@ -185,7 +186,7 @@ class Round:
             ends=before,
         )
         self.report.actions = len(evidence.story.actions)
-        self.report.recoveries = recoveries(self.arena.hits, evidence.journals)
+        self.report.recoveries = recoveries(self.arena.hits, evidence)
         yield from (Found(Kind.LOST, "strikes", what) for what in (*self.arena.problems, *refusals(self.arena)))
         yield from judge(world)
 

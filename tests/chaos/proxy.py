@@ -1,7 +1,8 @@
 """A proxy before the broker that reads the header of every request and can strike single ones by their API key.
 
 It runs as a process of its own, `python -m tests.chaos.proxy PORT BROKER_PORT`: rules come as JSON lines on its standard
-input, and whatever a rule struck is told as a JSON line on its standard output. It ends when its input does.
+input, and whatever a rule struck is told as a JSON line on its standard output. It can also end, at once, the connections
+over which transactions with ids of one beginning were written. It ends when its input does.
 
 A Kafka request is a length (4 bytes), API key (2), version (2), correlation id (4), and the rest; the answer is a
 length, the correlation id, and the rest.
@@ -68,6 +69,7 @@ class Proxy:
         self.rules: list[Rule] = []
         self._late: set[asyncio.Task[None]] = set()
         self._meetings: list[Meeting] = []
+        self._connections: set[Connection] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, until either side ends it."""
@@ -77,7 +79,18 @@ class Proxy:
             writer.close()
             return
         connection = Connection(self, reader, writer, up_reader, up_writer)
-        await connection.run()
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    def cut(self, beginning: str) -> int:
+        """End the connections of transactional ids that begin so; how many there were."""
+        theirs = [c for c in self._connections if c.writes_for(beginning.encode())]
+        for connection in theirs:
+            connection.end()
+        return len(theirs)
 
     def struck(self, request: bytes) -> Rule | None:
         """The rule that this request falls under, if any; it is told."""
@@ -132,6 +145,16 @@ class Connection:
         self._muted = b""
         self._held = False
         self._meeting: dict[bytes, Meeting] = {}
+        self._writer_ids: set[bytes] = set()
+
+    def writes_for(self, beginning: bytes) -> bool:
+        """Whether records or ends of transactions whose id begins so went this way."""
+        return any(i.startswith(beginning) for i in self._writer_ids)
+
+    def end(self) -> None:
+        """Lose it, for both sides and at once: what is under way in either direction doesn't arrive."""
+        self._writer.transport.abort()
+        self._up_writer.transport.abort()
 
     async def run(self) -> None:
         """Both directions, until one ends."""
@@ -147,6 +170,8 @@ class Connection:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 request = await frame(self._reader)
+                if int.from_bytes(request[:2], signed=True) in {PRODUCE, END_TXN}:
+                    self._writer_ids.add(transactional_id(request))
                 rule = self._proxy.struck(request)
                 if rule is not None and rule.do == HOLD:
                     self._held = True
@@ -241,6 +266,8 @@ async def main(port: int, broker_port: int) -> None:
         proxy.rules = [r for r in proxy.rules if r.count > 0 and r.name != told.get("withdraw")]
         if "rule" in told:
             proxy.rules.append(Rule(**told["rule"]))
+        if "cut" in told:
+            print(json.dumps({"cut": proxy.cut(told["cut"])}), flush=True)  # noqa: T201 - the answer
     server.close()
 
 

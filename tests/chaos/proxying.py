@@ -58,6 +58,13 @@ class ProxyProcess:
             self._tell({"withdraw": rule.name})
         return times
 
+    def cut(self, beginning: str) -> int:
+        """End the connections over which transactions with such ids were written; how many there were."""
+        self._tell({"cut": beginning})
+        while "cut" not in (said := self._said.get(timeout=ANSWER_S)):
+            pass  # of a rule before
+        return int(str(said["cut"]))
+
     def _tell(self, what: dict[str, object]) -> None:
         if self._process.stdin is None or self._process.poll() is not None:
             raise RuntimeError("the proxy has ended")

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 from tests.chaos.app import PARTITIONS, REFERENCE
+from tests.chaos.app.target import TARGET
 
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.runtime.declaration import Declaration
@@ -112,7 +113,7 @@ class RunningApp:
         number = int(self.data.root.name.partition("-")[2] or 1) + 1
         data = self.data.root.with_name(f"data-{number}")
         data.mkdir(mode=0o700)
-        for shared in ("keys", "snapshots", "target", "chaos"):
+        for shared in ("keys", "snapshots", TARGET, "chaos"):
             (self.data.root / shared).mkdir(exist_ok=True)
             (data / shared).symlink_to((self.data.root / shared).resolve())
         options = self.options

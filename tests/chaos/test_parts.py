@@ -174,6 +174,29 @@ def test_what_came_while_the_topics_were_read_for_the_last_time_is_no_phantom() 
     assert [*readers.same(last)] == []
 
 
+def test_a_deed_done_twice_and_what_nobody_should_have_to_tell_are_found() -> None:
+    """An action done twice under its own id, an idempotent one said to be unknown, one said to have had no effect."""
+    deed = {"proposal_id": "a", "kind": "order", "event_id": "e", "arguments": {}, "at_ms": 0}
+    actions = [
+        line(f"{APP}.actions", n, "rivergate.action.v1", {"proposal_id": p, "kind": "order", "arguments": {}})
+        for n, p in enumerate("ab")
+    ]
+    outcomes = [
+        line(f"{APP}.outcomes", 0, "rivergate.outcome.v1", {"proposal_id": "b", "status": "unknown"}),
+        line(f"{APP}.outcomes", 1, "rivergate.outcome.v1", {"proposal_id": "a", "status": "failed", "effect": "none"}),
+    ]
+    world = tiny_world()
+    lines = {**world.evidence.lines, f"{APP}.actions": actions, f"{APP}.outcomes": outcomes}
+    world = replace(world, evidence=replace(world.evidence, lines=lines), deeds=[deed, deed])
+    assert [f.what for f in effects.ledger(world) if f.kind is Kind.EFFECTS_DOUBLED] == [
+        "order a was done 2 times",
+    ]
+    assert [f.what for f in effects.ledger(world) if f.kind is Kind.UNEXPLAINED] == [
+        "a is said to have left no effect and is in the ledger",
+        "nobody knows whether order b was done, who could be asked",
+    ]
+
+
 def test_deeds_without_an_action_and_deeds_done_twice_are_found() -> None:
     """By what was done to which event, whatever the ids say."""
     deed = {"proposal_id": "a", "kind": "note", "event_id": "e", "arguments": {}, "at_ms": 0}

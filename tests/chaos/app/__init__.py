@@ -1,4 +1,5 @@
-"""The app that chaos strikes: four shards that learn, proposals of all three fates, and a world that keeps a ledger.
+"""The app that chaos strikes: four shards that learn, proposals of all three fates, effectors of all three promises, and a
+world that keeps a ledger.
 
 It lies in a package of its own, because the digest of an agent's code covers its package: the harness may be edited
 while a round runs, the app may not.
@@ -13,7 +14,7 @@ from rivergate.runtime.app import App
 HERE = Path(__file__).parent
 REFERENCE = f"{__name__}:app"
 PARTITIONS = 4
-TARGET = f"{__name__}.target:make"
+TARGET = f"{__name__}.target"
 
 
 def app() -> App:
@@ -24,7 +25,12 @@ def app() -> App:
         name="chaos",
         agents=[Tracker],
         policy=HERE / "policy.yaml",
-        effectors={"note": TARGET, "halt": TARGET},
+        effectors={
+            "note": f"{TARGET}:make",
+            "halt": f"{TARGET}:make",
+            "order": f"{TARGET}:make_forgetful",
+            "page": f"{TARGET}:make_silent",
+        },
         topics=[HERE / "topics"],
         partitions=PARTITIONS,
     )

@@ -55,6 +55,22 @@ class Note(Proposal):
     risk: float
 
 
+class Order(Proposal):
+    """Allowed. Whoever takes it can be asked for it, and would take it twice."""
+
+    key: str
+    n: int
+    risk: float
+
+
+class Page(Proposal):
+    """Allowed. Nobody can tell whether the pager rang."""
+
+    key: str
+    n: int
+    risk: float
+
+
 class Halt(Proposal):
     """Waits for people."""
 
@@ -71,7 +87,13 @@ class Dump(Proposal):
     risk: float
 
 
-WISHES: dict[str, type[Note | Halt | Dump]] = {"note": Note, "halt": Halt, "dump": Dump}
+WISHES: dict[str, type[Note | Order | Page | Halt | Dump]] = {
+    "note": Note,
+    "order": Order,
+    "page": Page,
+    "halt": Halt,
+    "dump": Dump,
+}
 
 
 class Tracker(Agent):
@@ -79,7 +101,7 @@ class Tracker(Agent):
 
     name: ClassVar[str] = "tracker"
     consumes = (Reading, Closing)
-    proposes = (Note, Halt, Dump)
+    proposes = (Note, Order, Page, Halt, Dump)
     publishes = (Seen, Standing)
 
     def __init__(self) -> None:

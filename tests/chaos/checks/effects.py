@@ -1,9 +1,11 @@
-"""Effects, by the target's own ledger: each action once, as it was allowed, and never before its intent was written."""
+"""Effects, by the target's own ledger: each action once, as it was allowed, and never before its intent was written;
+unknown is what became of it only where nobody can be asked.
+"""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +13,8 @@ from tests.chaos.checks.world import World
 from tests.chaos.findings import Found, Kind
 
 EFFECTS = "effects"
+UNASKED = {"page"}
+"""Kinds whose effector can't tell what it has done."""
 
 
 def ledger(world: World) -> Iterator[Found]:
@@ -18,6 +22,9 @@ def ledger(world: World) -> Iterator[Found]:
     story = world.evidence.story
     done = {i for i, x in story.final.items() if x.get("status") == "done"}
     deeds = {str(d["proposal_id"]): d for d in world.deeds}
+    for pid, n in Counter(str(d["proposal_id"]) for d in world.deeds).items():
+        if n > 1:
+            yield Found(Kind.EFFECTS_DOUBLED, EFFECTS, f"{deeds[pid]['kind']} {pid} was done {n} times")
     about: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pid, deed in deeds.items():
         about[deed["event_id"], deed["kind"]].append(pid)
@@ -31,7 +38,20 @@ def ledger(world: World) -> Iterator[Found]:
             yield Found(Kind.EFFECTS_DOUBLED, EFFECTS, f"{kind} about {event_id} was done as {pids[0]} and as {pid}")
     for pid in sorted(done - deeds.keys()):
         yield Found(Kind.LOST, EFFECTS, f"{pid} is said to be done and isn't in the ledger")
+    for pid, line in story.final.items():
+        if line.get("status") == "failed" and line.get("effect") == "none" and pid in deeds:
+            yield Found(Kind.UNEXPLAINED, EFFECTS, f"{pid} is said to have left no effect and is in the ledger")
+    yield from _unknown(world)
     yield from _before_its_intent(world)
+
+
+def _unknown(world: World) -> Iterator[Found]:
+    """Whoever is idempotent is asked again, and whoever can be asked is asked."""
+    for pid, lines in world.evidence.story.outcomes.items():
+        action = world.evidence.story.actions.get(pid)
+        kind = action.get("kind") if action else None
+        if kind not in UNASKED and any(x.get("status") == "unknown" for x in lines):
+            yield Found(Kind.UNEXPLAINED, EFFECTS, f"nobody knows whether {kind} {pid} was done, who could be asked")
 
 
 def _before_its_intent(world: World) -> Iterator[Found]:

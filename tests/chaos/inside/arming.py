@@ -1,14 +1,19 @@
-"""Arms a worker: hooks between the steps of its commits, aborts on demand, and a planted fault if there is one."""
+"""Arms a worker: hooks between the steps of its commits, aborts on demand, a short window for deeds, and a planted fault if
+there is one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from tests.chaos.inside.orders import Orders, folder_of
 
 PLANT = "plant"
+WINDOW_S = 3
+"""How long after its intent a deed may begin: a successor waits for so long, so that rounds needn't."""
 
 
 def arm(stages: ModuleType) -> None:
@@ -21,6 +26,7 @@ def arm(stages: ModuleType) -> None:
 
     def driver_maker(spec: Any) -> Any:
         _abort_on_demand(spec)
+        _shorten_windows()
         planted = folder_of(spec.data.root) / PLANT
         if planted.exists():
             from tests.chaos.inside.plants import PLANTS
@@ -30,6 +36,13 @@ def arm(stages: ModuleType) -> None:
 
     stages.tools = tools  # type: ignore[attr-defined]
     stages.driver_maker = driver_maker  # type: ignore[attr-defined]
+
+
+def _shorten_windows() -> None:
+    from rivergate.domain.clock import SECOND
+    from rivergate.effects import attempts
+
+    attempts.EffectLimits = partial(attempts.EffectLimits, window=WINDOW_S * SECOND)  # type: ignore[misc, assignment]
 
 
 def _abort_on_demand(spec: Any) -> None:

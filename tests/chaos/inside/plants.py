@@ -71,10 +71,18 @@ def intent_not_awaited() -> None:
     Performer._write = planted  # type: ignore[method-assign]
 
 
+def done_again_unasked() -> None:
+    """A successor does what its predecessor may have done, and asks nobody."""
+    from rivergate.effects.attempts import Effects
+
+    Effects._find_out = lambda *_: None  # type: ignore[method-assign]
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     "offsets-before-outputs": offsets_before_outputs,
     "producer-not-recycled": producer_not_recycled,
     "state-kept-after-abort": state_kept_after_abort,
     "one-id-per-worker": one_id_per_worker,
     "intent-not-awaited": intent_not_awaited,
+    "done-again-unasked": done_again_unasked,
 }
