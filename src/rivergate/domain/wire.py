@@ -207,6 +207,7 @@ class IntentRecord(WireRecord):
     proposal_id: ProposalId
     attempt: int = Field(ge=0)
     not_after: Timestamp
+    delivery: Literal["idempotent", "reconcilable", "neither"] | None = None
 
 
 class OutcomeRecord(WireRecord):

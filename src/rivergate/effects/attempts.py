@@ -24,17 +24,24 @@ _LOG = logging.getLogger("rivergate.effects")
 
 LONGEST_DETAIL = 10_000
 """Characters of an outcome's detail that are kept."""
+STATUSES = ("done", "failed", "unknown")
+EFFECTS = (None, "none", "maybe", "partial")
+RANK = {Delivery.NEITHER: 0, Delivery.RECONCILABLE: 1, Delivery.IDEMPOTENT: 2}
+"""The more a promise says, the higher."""
 
 
 @dataclass(frozen=True, slots=True)
 class EffectLimits:
     """`window` is how long after its intent a deed may begin (microseconds); idempotent ones are tried `attempts`
-    times, waiting `retry_s` seconds, twice as long each time.
+    times, waiting `retry_s` seconds, twice as long each time. One that can be asked is asked up to `asks` times, with the
+    same pauses, but none longer than `longest_pause_s`.
     """
 
     window: Micros = 30 * SECOND
     attempts: int = 3
     retry_s: float = 0.2
+    asks: int = 12
+    longest_pause_s: float = 15.0
 
 
 class Interruption(Enum):
@@ -50,16 +57,33 @@ Result = Outcome | Interruption | None
 
 
 @dataclass(frozen=True, slots=True)
+class Intent:
+    """The newest intent that a predecessor wrote. `delivery` is what its effector promised, where that is told."""
+
+    number: int
+    not_after: Micros
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An action that waits for its turn: no attempt is under way, and `tried` of them certainly did nothing."""
+
+    record: Record
+    action: Received
+    tried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at an action. `wait_until` is when a predecessor's attempt can no longer begin."""
+    """One attempt at an action, whose intent stands. `before` is a predecessor's attempt that may have done it."""
 
     record: Record
     action: Received
     number: int
     not_after: Micros
     started_ns: int
-    wait_until: Micros = 0
-    taken_over: bool = False
+    before: Intent | None = None
     delay_s: float = 0.0
 
 
@@ -75,29 +99,39 @@ class Effects:
         self._limits = limits or EffectLimits()
         self._closing = threading.Event()
 
-    def begin(self, batch: Batch, record: Record, index: int, out: Outputs) -> Attempt | None:
-        """An action was read: its intent, or its refusal, or a dead letter."""
+    def begin(self, batch: Batch, record: Record, index: int, out: Outputs) -> Attempt | Waiting | None:
+        """An action was read: its intent, or its refusal, or a dead letter. One whose effector isn't idempotent waits: from
+        its intent on nobody could be certain that nothing was done.
+        """
         action = received(record, self._effectors.keys(), batch.clock)
         if action is None:
             out.skip(index, "not an action: it needs `proposal_id`, `event_id` and `event`")
             return None
         if action.refusal:
-            self._end(batch, record, action, "refused", Outcome("failed", action.refusal), 0, batch.stopwatch(), out)
+            self._refuse(batch, record, action, action.refusal, out)
             return None
+        if self._effectors[action.value["kind"]].delivery is not Delivery.IDEMPOTENT:
+            return Waiting(record, action)
         return self._intend(batch, record, action, 1, out)
 
-    def take_over(
-        self, batch: Batch, record: Record, previous: tuple[int, Micros] | None, out: Outputs
-    ) -> Attempt | None:
-        """An action that a predecessor left open, with the number and `not_after` of its newest attempt."""
+    def intend(self, batch: Batch, waiting: Waiting, out: Outputs) -> Attempt | None:
+        """It is an action's turn: its intent, or its end where it has expired meanwhile."""
+        record, action = waiting.record, waiting.action
+        if not action.has_expired(batch.clock):
+            return self._intend(batch, record, action, waiting.tried + 1, out)
+        if waiting.tried:
+            outcome = Outcome("failed", f"{_expired(action)}, and nothing was done before", "none")
+            self._end(batch, record, action, "failed", outcome, waiting.tried, batch.stopwatch(), out)
+        else:
+            self._refuse(batch, record, action, _expired(action), out)
+        return None
+
+    def take_over(self, batch: Batch, record: Record, before: Intent | None, out: Outputs) -> Attempt | Waiting | None:
+        """An action that a predecessor left open, with its newest intent if there is one."""
+        if before is None:
+            return self.begin(batch, record, 0, out)
         action = received(record, self._effectors.keys(), batch.clock)
-        if action is None:
-            return None
-        number, not_after = previous or (0, 0)
-        if action.refusal and not number:
-            self._end(batch, record, action, "refused", Outcome("failed", action.refusal), 0, batch.stopwatch(), out)
-            return None
-        return self._intend(batch, record, action, number + 1, out, wait_until=not_after, taken_over=number > 0)
+        return None if action is None else self._intend(batch, record, action, before.number + 1, out, before=before)
 
     def perform(self, attempt: Attempt) -> Result:
         """In a thread of the deed's own: act, or find out."""
@@ -111,36 +145,46 @@ class Effects:
         try:
             if attempt.delay_s and self._closing.wait(attempt.delay_s):
                 return INTERRUPTED
-            if effector.delivery is not Delivery.IDEMPOTENT:
-                if attempt.taken_over:
-                    found = self._find_out(effector, action, attempt)
-                    if found is not None:
-                        return found
-                if self._clock() > attempt.not_after:
-                    return None
+            if attempt.before is not None:
+                found = self._find_out(effector, action, attempt, attempt.before)
+                if found is not None:
+                    return found
+            if attempt.number == 1 and attempt.action.has_expired(self._clock()):
+                return Outcome("failed", f"{_expired(attempt.action)} before it was begun", "none")
+            if effector.delivery is not Delivery.IDEMPOTENT and self._clock() > attempt.not_after:
+                return None
             return _demand_outcome(effector.perform(action, attempt.not_after), effector)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as e:  # noqa: BLE001 - whatever an effector raises is its outcome, `sys.exit()` too
-            _LOG.warning("effector of %s failed on %s: %r", action.kind, action.key, e)
-            return Outcome("failed", f"{type(e).__name__}: {e}", effect="maybe")
+            told = _told(e)
+            _LOG.warning("effector of %s failed on %s: %s", action.kind, action.key, told)
+            return Outcome("failed", told, effect="maybe")
 
-    def end(self, batch: Batch, attempt: Attempt, outcome: Result, out: Outputs) -> Attempt | None:
+    def end(self, batch: Batch, attempt: Attempt, outcome: Result, out: Outputs) -> Attempt | Waiting | None:
         """An attempt came back: its outcome, or the next attempt, or the same one where it was interrupted."""
         if outcome is INTERRUPTED:  # its intent stands, and what a predecessor may have done is as open as it was
             return attempt
+        if outcome is None:
+            return Waiting(attempt.record, attempt.action, attempt.number)
         effector = self._effectors.get(attempt.action.value["kind"])
-        again = outcome is None
-        if outcome is not None and outcome.status == "failed" and outcome.effect == "maybe" and effector is not None:
-            again = effector.delivery is Delivery.IDEMPOTENT and attempt.number < self._limits.attempts
-        if again:
-            delay_s = self._limits.retry_s * 2 ** min(attempt.number - 1, 6)
+        if (
+            (outcome.status, outcome.effect) == ("failed", "maybe")
+            and effector is not None
+            and effector.delivery is Delivery.IDEMPOTENT
+            and attempt.number < self._limits.attempts
+        ):
+            delay_s = self._limits.retry_s * 2 ** (attempt.number - 1)
             return self._intend(batch, attempt.record, attempt.action, attempt.number + 1, out, delay_s=delay_s)
-        assert outcome is not None  # noqa: S101 - None is always tried again
         self._end(
             batch, attempt.record, attempt.action, outcome.status, outcome, attempt.number, attempt.started_ns, out
         )
         return None
+
+    def in_turn(self, action: Received) -> bool:
+        """Whether no more of its kind may be begun than can act: those whose deeds aren't idempotent."""
+        effector = self._effectors.get(action.value.get("kind", ""))
+        return effector is not None and effector.delivery is not Delivery.IDEMPOTENT
 
     def interrupt(self) -> None:
         """Call off what waits: attempts come back as `INTERRUPTED`. What acts goes on. Any thread."""
@@ -152,22 +196,39 @@ class Effects:
         for effector in {id(e): e for e in self._effectors.values()}.values():
             effector.close()
 
-    def _find_out(self, effector: Effector, action: Action, attempt: Attempt) -> Result:
-        """After a crash: wait until the predecessor can't act any more, then ask, or say that nobody knows."""
-        while (left := attempt.wait_until - self._clock()) > 0:
+    def _find_out(self, effector: Effector, action: Action, attempt: Attempt, before: Intent) -> Result:
+        """After a crash: whether a predecessor did it. None where it may be done: it wasn't, or doing again is harmless."""
+        promise = _promise(before.delivery, effector.delivery)
+        expired = attempt.action.has_expired(self._clock())
+        if promise is Delivery.IDEMPOTENT:
+            return Outcome("unknown", f"{_expired(attempt.action)}; a predecessor may have acted") if expired else None
+        while (left := before.not_after - self._clock()) > 0:
             if self._closing.wait(min(left / SECOND, 1.0)):
                 return INTERRUPTED
-        if effector.delivery is Delivery.RECONCILABLE:
-            found = effector.reconcile(action)
-            if found is not None:
-                return _demand_outcome(found, effector)
-            refusal = attempt.action.refusal
-            return (
-                Outcome("failed", f"not done before a crash, and not to be done any more: {refusal}", "none")
-                if refusal
-                else None
-            )
-        return Outcome("unknown", f"a predecessor may have acted before {rfc3339(attempt.wait_until)}")
+        if promise is Delivery.NEITHER:
+            return Outcome("unknown", f"a predecessor may have acted before {rfc3339(before.not_after)}")
+        found = self._ask(effector, action)
+        if found is None and (refusal := attempt.action.refusal or (expired and _expired(attempt.action))):
+            return Outcome("failed", f"not done before a crash, and not to be done any more: {refusal}", "none")
+        return found
+
+    def _ask(self, effector: Effector, action: Action) -> Result:
+        """Whether a predecessor did it. That nobody answers says nothing of the deed, and to ask again is harmless."""
+        told = ""
+        for n in range(self._limits.asks):
+            if n and self._closing.wait(min(self._limits.retry_s * 2 ** (n - 1), self._limits.longest_pause_s)):
+                return INTERRUPTED
+            try:
+                found = effector.reconcile(action)
+                return None if found is None else _demand_outcome(found, effector)
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as e:  # noqa: BLE001 - as with `perform`
+                told = _told(e)
+                _LOG.warning("effector of %s can't say whether %s was done: %s", action.kind, action.key, told)
+        return Outcome(
+            "unknown", f"a predecessor may have acted; asked {self._limits.asks} times whether it did: {told}"
+        )
 
     # --- what is written -----------------------------------------------------------------------------------
 
@@ -179,14 +240,24 @@ class Effects:
         number: int,
         out: Outputs,
         *,
-        wait_until: Micros = 0,
-        taken_over: bool = False,
+        before: Intent | None = None,
         delay_s: float = 0.0,
     ) -> Attempt:
-        not_after = max(batch.clock, wait_until) + self._limits.window + int(delay_s * SECOND)
-        value = {"proposal_id": action.proposal_id, "attempt": number, "not_after": rfc3339(not_after)}
+        effector = self._effectors.get(action.value.get("kind", ""))
+        promise = _promise(before.delivery if before else None, effector.delivery if effector else Delivery.NEITHER)
+        start = max(batch.clock, before.not_after) if before else batch.clock
+        not_after = start + self._limits.window + int(delay_s * SECOND)
+        value = {
+            "proposal_id": action.proposal_id,
+            "attempt": number,
+            "not_after": rfc3339(not_after),
+            "delivery": promise.value,
+        }
         out.records.append(self._output(record, action, f"intent/{number}", names.INTENT_V1, value))
-        return Attempt(record, action, number, not_after, batch.stopwatch(), wait_until, taken_over, delay_s)
+        return Attempt(record, action, number, not_after, batch.stopwatch(), before, delay_s)
+
+    def _refuse(self, batch: Batch, record: Record, action: Received, why: str, out: Outputs) -> None:
+        self._end(batch, record, action, "refused", Outcome("failed", why), 0, batch.stopwatch(), out)
 
     def _end(
         self,
@@ -262,16 +333,45 @@ class Effects:
         )
 
 
+def _promise(before: Delivery | None, now: Delivery) -> Delivery:
+    """What can be known of a deed that an effector with the promise `before` may have done, by one with the promise `now`:
+    a key or a reference that wasn't sent then doesn't help now.
+    """
+    kept = before is None or RANK[before] >= RANK[now]
+    return now if kept else Delivery.NEITHER
+
+
+def _expired(action: Received) -> str:
+    return f"expired at {action.value['expires_at']}"
+
+
 def _demand_outcome(given: Any, effector: Effector) -> Outcome:
     """What an effector gave, if it is an outcome; nothing else says that it is safe to act again. Raises TypeError."""
     if not isinstance(given, Outcome):
         raise TypeError(f"{type(effector).__name__} gave a {type(given).__name__} instead of an Outcome")
+    if given.status not in STATUSES or given.effect not in EFFECTS:
+        raise TypeError(
+            f"{type(effector).__name__} gave status {given.status!r}, effect {given.effect!r}; the status is one of"
+            f" {', '.join(STATUSES)}, the effect none, maybe, partial or None"
+        )
     return given
+
+
+def _told(error: BaseException) -> str:
+    """What was raised, also where that can't say what it is."""
+    return f"{type(error).__name__}: {_text(error)}"
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as e:  # noqa: BLE001 - users' code
+        return f"({type(value).__name__} without a text: {type(e).__name__})"
 
 
 def _writable(outcome: Outcome, limit_bytes: int) -> Outcome:
     """The outcome as a record can hold it: what came of a deed has to be written, whatever its effector says of it."""
-    detail = str(outcome.detail)[:LONGEST_DETAIL].encode(errors="replace").decode()
+    detail = _text(outcome.detail)[:LONGEST_DETAIL].encode(errors="replace").decode()
     label = outcome.label
     try:
         size = len(orjson.dumps(label))

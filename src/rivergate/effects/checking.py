@@ -22,6 +22,10 @@ class Received:
     value: dict[str, Any]
     refusal: str
 
+    def has_expired(self, now: Micros) -> bool:
+        """Whether it must not be begun any more."""
+        return parse_rfc3339(self.value["expires_at"]) <= now
+
 
 def received(record: Record, kinds: Collection[str], now: Micros) -> Received | None:
     """Read an action and check digest, kind and expiry; None where it can't be identified."""

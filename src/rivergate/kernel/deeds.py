@@ -1,13 +1,16 @@
-"""Deeds in flight: a bounded pool of threads, in order for each key, results taken by the shard's thread."""
+"""Deeds in flight: bounded pools of threads, in order for each key, results taken by the shard's thread."""
 
 from __future__ import annotations
 
 import queue
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from rivergate.domain.record import Position
 from rivergate.kernel.work import Deed
 
 
@@ -19,68 +22,88 @@ class Raised:
 
 
 class Deeds:
-    """Runs deeds. All methods belong to the shard's thread; `close` waits for what is in flight."""
+    """Runs deeds. All methods belong to the shard's thread; `close` waits for what is in flight.
+
+    Those in turn have as many threads of their own, so that neither they nor the others hold each other up.
+    """
 
     def __init__(self, name: str, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-deed")
+        self._threads = threads
+        self._pools = {
+            in_turn: ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-deed") for in_turn in (False, True)
+        }
         self._results: queue.SimpleQueue[tuple[Deed, Any]] = queue.SimpleQueue()
         self._lines: dict[bytes, deque[Deed]] = {}
-        self._in_flight = 0
+        self._turns: dict[Position, Deed] = {}
+        self._in_flight = {False: 0, True: 0}
 
     @property
     def in_flight(self) -> int:
-        """Deeds whose results haven't been taken, without those that wait behind another's record."""
-        return self._in_flight
+        """Deeds whose results haven't been taken, without those that wait for their turn or behind another's record."""
+        return sum(self._in_flight.values())
 
     def start(self, deed: Deed) -> None:
-        """Do it once the records before it under the same key are finished; another attempt keeps its place."""
-        if deed.order_key is None:
-            self._submit(deed)
-            return
-        line = self._lines.setdefault(deed.order_key, deque())
-        if line and line[0].position == deed.position:
-            line[0] = deed
-        else:
-            line.append(deed)
-            if len(line) > 1:
-                return
-        self._submit(deed)
+        """Do it, or have it wait for its turn, once the records before it under the same key are finished; another attempt
+        keeps its place.
+        """
+        if deed.order_key is not None:
+            line = self._lines.setdefault(deed.order_key, deque())
+            if line and line[0].position == deed.position:
+                line[0] = deed
+            else:
+                line.append(deed)
+                if len(line) > 1:
+                    return
+        self._go(deed)
+
+    def turns(self) -> Sequence[Deed]:
+        """Whose turn it is: for each of them a thread is free. They wait on until they are started with their intents."""
+        return list(islice(self._turns.values(), max(0, self._threads - self._in_flight[True])))
 
     def release(self, deed: Deed) -> None:
         """The deed's record is finished: the next under its key begins."""
+        self._turns.pop(deed.position, None)
         if deed.order_key is None:
             return
         line = self._lines[deed.order_key]
         line.popleft()
         if line:
-            self._submit(line[0])
+            self._go(line[0])
         else:
             del self._lines[deed.order_key]
 
     def take(self, wait_s: float) -> list[tuple[Deed, Any]]:
         """Results that have come; waits up to `wait_s` for a first one if anything is in flight."""
         found: list[tuple[Deed, Any]] = []
-        if not self._in_flight:
+        if not self.in_flight:
             return found
         try:
             found.append(self._results.get(timeout=wait_s) if wait_s > 0 else self._results.get_nowait())
             while True:
                 found.append(self._results.get_nowait())
         except queue.Empty:
-            self._in_flight -= len(found)
+            for deed, _ in found:
+                self._in_flight[deed.in_turn] -= 1
             return found
 
     def close(self) -> None:
         """Wait for what is in flight and drop what hasn't begun; `take` still gives what came of the former."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
         self._lines.clear()
+        self._turns.clear()
 
-    def _submit(self, deed: Deed) -> None:
-        self._in_flight += 1
-        self._pool.submit(self._run, deed)
+    def _go(self, deed: Deed) -> None:
+        if deed.intend is not None:
+            self._turns[deed.position] = deed
+            return
+        self._turns.pop(deed.position, None)
+        self._in_flight[deed.in_turn] += 1
+        self._pools[deed.in_turn].submit(self._run, deed)
 
     def _run(self, deed: Deed) -> None:
         try:
+            assert deed.do is not None  # noqa: S101 - who has no intent waits for its turn
             self._results.put((deed, deed.do()))
         except BaseException as e:  # noqa: BLE001 - handed to the shard's thread, which raises it: each has a result
             self._results.put((deed, Raised(e)))

@@ -43,6 +43,10 @@ class Since:
         self.lowest = {tp: min(e.get(tp, 0) for e in generations) for tp in self._partitions} if generations else {}
         return tuple((t, p, o) for (t, p), o in sorted(self.lowest.items()))
 
+    def cut(self) -> frozenset[TopicPartition]:
+        """Where retention has removed some of what may have been written of it."""
+        return frozenset(tp for tp, at in self.lowest.items() if self._log.watermarks(tp)[0] > at)
+
     def _refresh(self) -> None:
         now = time.monotonic()
         if not self._ends or now - self._asked > REFRESH_S:
@@ -53,9 +57,14 @@ class Since:
 class History:
     """A `ports.LogReader` whose scans begin where a performer's journal says."""
 
-    def __init__(self, reader: LogReader, since: Ends) -> None:
+    def __init__(self, reader: LogReader, since: Since) -> None:
         self._reader = reader
-        self._since = since
+        self._since = since.lowest
+        self._cut = since.cut()
+
+    def is_whole(self, topic: str, partition: int) -> bool:
+        """Whether all that was written there of what is open still stands."""
+        return (topic, partition) not in self._cut
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterable[Record]:
         """See `ports.LogReader.read`."""

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from rivergate.domain.clock import parse_rfc3339
@@ -21,6 +21,7 @@ from rivergate.kernel import batch_span
 from rivergate.kernel.brake import NONE
 from rivergate.kernel.commit import commit, dead_letter, prepare
 from rivergate.kernel.deeds import Deeds, Raised
+from rivergate.kernel.draft import Draft, Open, Unsettled
 from rivergate.kernel.history import History, Since
 from rivergate.kernel.intake import Intake
 from rivergate.kernel.ownership import look_for_successor, refuse_successor
@@ -42,42 +43,6 @@ _LOG = logging.getLogger("rivergate.kernel")
 
 THREADS = 8
 BUSY_WAIT_S = 0.005
-
-Open = dict[Position, Deed | None]
-"""What was read and isn't finished, with the deed whose intent stands; None waits for another record."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """A commit in the making: what will be open after it, which deeds begin then, whose records are finished by it, and
-    what goes to the dead letters. `record` is there once it is attempted.
-    """
-
-    batch: Batch
-    out: Outputs
-    open: Open
-    started_ns: int
-    planned: list[Deed] = field(default_factory=list)
-    finished: list[Deed] = field(default_factory=list)
-    letters: list[tuple[Record, str]] = field(default_factory=list)
-    record: CommitRecord | None = None
-
-    def is_of(self, found: CommitRecord) -> bool:
-        """Whether this is the attempt that `found` is of. Two owners never write alike to the last field: the digest of
-        the spans covers the wall clock.
-        """
-        return self.record is not None and self.record.to_json() == found.to_json()
-
-
-@dataclass(slots=True)
-class Unsettled:
-    """A commit failed and the state hasn't been taken from the journal again: what is known of what was open before it,
-    and whether the session has to begin anew first. `told` once the log says that it has to wait.
-    """
-
-    known: Mapping[Position, Known]
-    recycle: bool
-    told: bool = False
 
 
 class Performer:
@@ -131,16 +96,22 @@ class Performer:
         """Commit what has been done, what is going to be, or what was passed; False where there was nothing of it."""
         if self._unsettled is not None:
             return self._rebuild(self._unsettled)
-        busy = self._deeds.in_flight > 0
+        turns = self._deeds.turns()
+        busy = self._deeds.in_flight > 0 or bool(turns)
         passed = [] if busy else self._quiet.due(self.standing)
         if passed:
-            self._commit_or_rebuild((), (), passed)
+            self._commit_or_rebuild(passed=passed)
             return True
-        results = self._deeds.take(BUSY_WAIT_S)
-        records = self._read(0.0 if busy else self._limits.wait_s)
-        if not records and not results:
+        results = self._deeds.take(0.0 if turns else BUSY_WAIT_S)
+        try:
+            records = self._read(0.0 if busy else self._limits.wait_s)
+        except RivergateError:
+            if not results and not self._deeds.in_flight:
+                raise
+            records = ()  # what came of deeds is committed first, and what is still to come: then it is met again
+        if not records and not results and not turns:
             return False
-        self._commit_or_rebuild(records, results)
+        self._commit_or_rebuild(records, results, turns)
         return True
 
     def drain(self) -> None:
@@ -154,14 +125,14 @@ class Performer:
         self._finish_deeds()
         passed = self._quiet.ranges(self.standing)
         if passed:
-            self._commit_or_rebuild((), (), passed)
+            self._commit_or_rebuild(passed=passed)
             self._finish_deeds()
 
     def _finish_deeds(self) -> None:
         while self._deeds.in_flight:
             results = self._deeds.take(self._limits.wait_s)
             if results:
-                self._commit_or_rebuild((), results)
+                self._commit_or_rebuild(results=results)
 
     def close(self) -> None:
         """Give the shard up, once what is in flight has ended; what only waits is called off."""
@@ -181,10 +152,15 @@ class Performer:
     # --- one commit ----------------------------------------------------------------------------------------
 
     def _commit_or_rebuild(
-        self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range] = ()
+        self,
+        records: Sequence[Record] = (),
+        results: Sequence[tuple[Deed, Any]] = (),
+        turns: Sequence[Deed] = (),
+        passed: Sequence[Range] = (),
     ) -> None:
+        """What was read, what came of deeds, what may begin; `passed` are ranges without records, which a commit is for."""
         try:
-            self._commit(records, results, passed)
+            self._commit(records, results, turns, passed)
         except RivergateError as e:
             if not e.retryable:
                 raise
@@ -192,14 +168,21 @@ class Performer:
             self._unsettled = Unsettled(self._known(results), recycle=not isinstance(e, TransactionAborted))
             self._rebuild(self._unsettled)
 
-    def _commit(self, records: Sequence[Record], results: Sequence[tuple[Deed, Any]], passed: Sequence[Range]) -> None:
-        """`passed` are ranges without records, of a commit that is made for them."""
+    def _commit(
+        self,
+        records: Sequence[Record],
+        results: Sequence[tuple[Deed, Any]],
+        turns: Sequence[Deed],
+        passed: Sequence[Range],
+    ) -> None:
         ordered, ranges = in_order(records, self.spec.broadcast)
         ranges += passed
         refuse_what_was_read(self.spec, self.standing, ranges)
         draft = self._draft(dict(self._open))
         for deed, result in results:
             self._finish(draft, deed, result)
+        for deed in turns:
+            self._intend(draft, deed)
         for index, record in enumerate(ordered):
             planned = self._work.plan(draft.batch, record, index, draft.out)
             if planned is not None:
@@ -207,6 +190,17 @@ class Performer:
                 draft.planned.append(planned)
         draft.letters += [(ordered[i], why) for i, why in draft.out.skipped]
         self._write(draft, ranges, len(ordered))
+
+    @staticmethod
+    def _intend(draft: Draft, deed: Deed) -> None:
+        assert deed.intend is not None  # noqa: S101 - it waits for its turn
+        intended = deed.intend(draft.batch, draft.out)
+        if intended is None:
+            del draft.open[deed.position]
+            draft.finished.append(deed)
+        else:
+            draft.open[deed.position] = intended
+            draft.planned.append(intended)
 
     def _finish(self, draft: Draft, deed: Deed, result: Any) -> None:
         if isinstance(result, Raised):
@@ -287,7 +281,7 @@ class Performer:
         try:
             records = [r for p in unfinished for r in reader.read(p.topic, p.partition, p.offset, p.offset + 1)]
             draft = self._draft({})
-            history = History(reader, self._since.lowest)
+            history = History(reader, self._since)
             draft.planned += self._work.recover(draft.batch, records, history, known, draft.out)
         finally:
             reader.close()

@@ -8,7 +8,8 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from rivergate.domain.record import Position, Record
-from rivergate.ports import Batch, LogReader, Outputs
+from rivergate.kernel.history import History
+from rivergate.ports import Batch, Outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,19 @@ class Deed:
     order. `do` runs in a thread of its own, after the commit that holds the intent, and must not raise; what it
     returns is given to `Work.finish`. `subject` is the work's own. A `repeatable` one has no intent behind it: a
     drain leaves it to the next owner.
+
+    No more of those `in_turn` act at once than there are threads for them. One whose intent isn't written yet has `intend`
+    instead of `do`: called once a thread is free for it, it writes the intent and gives the deed, or the record's end and
+    gives None. So an intent stands for what acts, never for what only waits.
     """
 
     position: Position
     order_key: bytes | None
-    do: Callable[[], Any]
+    do: Callable[[], Any] | None = None
     subject: Any = None
     repeatable: bool = False
+    in_turn: bool = False
+    intend: Callable[[Batch, Outputs], Deed | None] | None = None
 
 
 class Waits(Enum):
@@ -66,8 +73,8 @@ class Work(Protocol):
     """
 
     def plan(self, batch: Batch, record: Record, index: int, out: Outputs) -> Deed | None:
-        """A record was read: write its intent and return the deed, or write its end and return None. A record that
-        can't be decoded is skipped with `out.skip(index, reason)`.
+        """A record was read: return the deed, whose intent is written now or in its turn, or write the record's end and
+        return None. A record that can't be decoded is skipped with `out.skip(index, reason)`.
 
         The deed may be of an earlier record that is open (`position` says so) and for which nothing is in flight:
         then the record that was read is finished, and has woken the other.
@@ -77,12 +84,12 @@ class Work(Protocol):
         self,
         batch: Batch,
         records: Sequence[Record],
-        history: LogReader,
+        history: History,
         known: Mapping[Position, Known],
         out: Outputs,
     ) -> list[Deed]:
         """A new owner: these records were read and not finished. Like `plan`, knowing that the deed may have been
-        done; `history.scan` reads what was written of them since the oldest was read. `known` is empty unless the
+        done; `history.scan` reads what was written of them since the oldest was read, if retention has left it. `known` is empty unless the
         owner is the same as before. What gets no deed is finished.
         """
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from rivergate.domain import names
-from rivergate.domain.clock import Micros, parse_rfc3339
+from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.record import Position, Record
-from rivergate.effects.attempts import Attempt, Effects
+from rivergate.effects.attempts import Attempt, Effects, Intent, Waiting
+from rivergate.effects.effector import Delivery
+from rivergate.kernel.history import History
 from rivergate.kernel.work import Deed, Known
-from rivergate.ports import Batch, LogReader, Outputs
+from rivergate.ports import Batch, Outputs
+
+REMOVED = Intent(0, 0, Delivery.NEITHER)
+"""Stands for an intent that may have been there."""
 
 
 class EffectsWork:
@@ -22,14 +28,14 @@ class EffectsWork:
         self._effects = effects
 
     def plan(self, batch: Batch, record: Record, index: int, out: Outputs) -> Deed | None:
-        """An intent and its deed, or a refusal."""
+        """An intent and its deed, or an action that waits for its turn, or a refusal."""
         return self._deed(self._effects.begin(batch, record, index, out))
 
     def recover(
         self,
         batch: Batch,
         records: Sequence[Record],
-        history: LogReader,
+        history: History,
         known: Mapping[Position, Known],
         out: Outputs,
     ) -> list[Deed]:
@@ -38,7 +44,7 @@ class EffectsWork:
         """
         strange = [r for r in records if r.position not in known]
         newest = newest_intents(self._app, strange, history) if strange else {}
-        attempts: list[Attempt | None] = []
+        attempts: list[Attempt | Waiting | None] = []
         for record in records:
             stands = known.get(record.position)
             if stands is None:
@@ -61,25 +67,33 @@ class EffectsWork:
         """Release the effectors."""
         self._effects.close()
 
-    def _deed(self, attempt: Attempt | None) -> Deed | None:
+    def _deed(self, attempt: Attempt | Waiting | None) -> Deed | None:
         if attempt is None:
             return None
         record = attempt.record
-        return Deed(record.position, record.key or b"", partial(self._effects.perform, attempt), attempt)
+        made = Deed(record.position, record.key or b"", subject=attempt, in_turn=self._effects.in_turn(attempt.action))
+        if isinstance(attempt, Waiting):
+            return replace(made, intend=partial(self._intend, attempt))
+        return replace(made, do=partial(self._effects.perform, attempt))
+
+    def _intend(self, waiting: Waiting, batch: Batch, out: Outputs) -> Deed | None:
+        return self._deed(self._effects.intend(batch, waiting, out))
 
 
-def newest_intents(app: str, records: Sequence[Record], history: LogReader) -> dict[str, tuple[int, Micros]]:
-    """Number and `not_after` of the newest attempt at each of these actions."""
+def newest_intents(app: str, records: Sequence[Record], history: History) -> dict[str, Intent]:
+    """The newest intent of each of these actions. Where retention has removed some of them, each has one that says nothing."""
+    topic = names.topic(app, names.OUTCOMES)
     wanted = {_proposal_of(r) for r in records}
-    found: dict[str, tuple[int, Micros]] = {}
+    found = {_proposal_of(r): REMOVED for r in records if not history.is_whole(topic, r.partition)}
     for partition in {r.partition for r in records}:
-        for r in history.scan(names.topic(app, names.OUTCOMES), partition):
+        for r in history.scan(topic, partition):
             if r.header("ce_type") != names.INTENT_V1.encode():
                 continue
             value = r.json_object or {}
             pid = value.get("proposal_id")
             if r.header("rg_commit") and isinstance(pid, str) and pid in wanted:
-                found[pid] = (value["attempt"], parse_rfc3339(value["not_after"]))
+                delivery = Delivery(value["delivery"]) if "delivery" in value else None  # 0.1 didn't tell
+                found[pid] = Intent(value["attempt"], parse_rfc3339(value["not_after"]), delivery)
     return found
 
 

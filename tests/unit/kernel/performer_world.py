@@ -128,6 +128,14 @@ class World:
                 return
         raise AssertionError(f"not settled: {self.finals()}")
 
+    def intend(self, performer: Performer) -> None:
+        """Step until an intent stands."""
+        for _ in range(10):
+            if self.intents():
+                return
+            performer.step()
+        raise AssertionError("no intent in ten steps")
+
     def written(self, ce_type: str) -> list[dict[str, Any]]:
         """Values on `outcomes` of one type, in order."""
         found = (r for r in self.broker.records("plant.outcomes") if r.ce_type == ce_type)
@@ -144,6 +152,12 @@ class World:
     def journal(self) -> list[CommitRecord]:
         """The shard's commit records."""
         return [CommitRecord.from_json(r.value or b"") for r in self.broker.records("plant.journal.effects")]
+
+
+def await_deeds(performer: Performer) -> None:
+    """Until what is in flight has come back; nothing more can be begun before a rebuild."""
+    for pool in performer._deeds._pools.values():
+        pool.shutdown(wait=True)
 
 
 def statuses(pids: Iterable[str], world: World) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.kernel.performer_world import Scripted, World
+from tests.unit.kernel.performer_world import Scripted, World, await_deeds
 
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.effects.effector import Delivery
@@ -34,8 +34,8 @@ def done_and_not_committed(delivery: Delivery, fate: Fate = Fate.UNKNOWN_AND_OPE
     world = World(Scripted(delivery))
     world.act()
     performer = world.performer()
-    performer.step()
-    performer._deeds._pool.shutdown(wait=True)
+    world.intend(performer)
+    await_deeds(performer)
     assert len(world.effector.world) == 1
     world.broker.fates.append(fate)
     return world, performer
@@ -63,6 +63,7 @@ def test_what_has_not_begun_when_the_broker_goes_away_is_done_once(fate: Fate) -
     world = World(Scripted(Delivery.NEITHER))
     world.act()
     performer = world.performer()
+    performer.step()
     world.broker.fates.append(fate)
     Outage(performer, "watermarks", 3)
     performer.step()

@@ -19,8 +19,9 @@ from rivergate.domain import names
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.event import Event
 from rivergate.domain.record import Position, Record
+from rivergate.kernel.history import History
 from rivergate.kernel.work import OPEN, Deed, Failed, Known, Waits
-from rivergate.ports import Batch, LogReader, Outputs
+from rivergate.ports import Batch, Outputs
 
 _LOG = logging.getLogger("rivergate.graphs")
 
@@ -63,7 +64,7 @@ class GraphWork:
         self,
         batch: Batch,
         records: Sequence[Record],
-        history: LogReader,
+        history: History,
         known: Mapping[Position, Known],
         out: Outputs,
     ) -> list[Deed]:

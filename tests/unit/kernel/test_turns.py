@@ -1,0 +1,256 @@
+"""Actions whose effectors aren't idempotent: from an intent on nobody can be certain that nothing was done."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from tests.unit.kernel.performer_world import START, Scripted, World, await_deeds, statuses
+
+from rivergate.domain.clock import SECOND, Micros, rfc3339
+from rivergate.domain.errors import BadInput
+from rivergate.effects.attempts import EffectLimits
+from rivergate.effects.effector import Action, Delivery, Outcome
+from rivergate.kernel.performer import THREADS, Performer
+
+NOT_IDEMPOTENT = [Delivery.RECONCILABLE, Delivery.NEITHER]
+SOON = rfc3339(START + 60 * SECOND)
+
+
+@dataclass
+class Asked(Scripted):
+    """Can be asked, and may have no answer the first times."""
+
+    delivery: Delivery = Delivery.RECONCILABLE
+    answers: list[Any] = field(default_factory=list)
+
+    def reconcile(self, action: Action) -> Outcome | None:
+        found = super().reconcile(action)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, BaseException):
+                raise answer
+            return cast("Outcome", answer)
+        return found
+
+
+def hold(world: World) -> threading.Event:
+    """Every deed waits until this is set."""
+    go = threading.Event()
+    world.effector.script = lambda action: go.wait(10) and None
+    return go
+
+
+def done_and_lost(world: World, **changes: Any) -> str:
+    """An action that is done, by an owner of which nothing is heard any more."""
+    pid = world.act(**changes)
+    performer = world.performer()
+    world.intend(performer)
+    await_deeds(performer)
+    assert world.effector.calls == [pid]
+    return pid
+
+
+def step(performer: Performer, times: int) -> None:
+    """So often."""
+    for _ in range(times):
+        performer.step()
+
+
+@pytest.mark.parametrize("delivery", NOT_IDEMPOTENT)
+def test_intents_stand_for_what_acts_alone(delivery: Delivery) -> None:
+    """What only waits has none, so that its next owner begins it like any other, and asks nobody."""
+    world = World(Scripted(delivery))
+    go = hold(world)
+    pids = [world.act(f"k{n}") for n in range(3 * THREADS)]
+    step(world.performer(), 5)
+    assert [v["proposal_id"] for v in world.intents()] == pids[:THREADS]
+    assert world.journal()[-1].open == tuple(("plant.actions", 0, n) for n in range(3 * THREADS))
+    successor = world.performer()
+    go.set()
+    world.now += 31 * SECOND
+    world.settle(successor)
+    unknown = "unknown" if delivery is Delivery.NEITHER else "done"
+    assert statuses(pids, world) == [[unknown]] * THREADS + [["done"]] * 2 * THREADS
+    assert len(world.effector.calls) == len(set(world.effector.calls)) == 3 * THREADS
+
+
+def test_slow_deeds_hold_up_no_other_effectors() -> None:
+    """Idempotent ones have threads of their own, and all their intents at once."""
+    world = World()
+    go = hold(world)
+    pids = [world.act(f"k{n}") for n in range(2 * THREADS)]
+    performer = world.performer()
+    performer.step()
+    assert [v["proposal_id"] for v in world.intents()] == pids
+    assert performer._deeds.turns() == []
+    go.set()
+    world.settle(performer)
+    assert statuses(pids, world) == [["done"]] * 2 * THREADS
+
+
+def test_a_drain_leaves_what_waits_for_its_turn() -> None:
+    """What acts comes to its end; the rest is the next owner's, who is certain that nothing was done."""
+    world = World(Scripted(Delivery.NEITHER))
+    pids = [world.act("k") for _ in range(4)]
+    performer = world.performer()
+    world.intend(performer)
+    performer.drain()
+    performer.close()
+    assert world.finals() == [(pids[0], "done")]
+    world.settle(world.performer())
+    assert statuses(pids, world) == [["done"]] * 4
+    assert world.effector.world == pids
+
+
+@pytest.mark.parametrize("delivery", NOT_IDEMPOTENT)
+def test_what_has_expired_when_its_turn_comes_is_refused(delivery: Delivery) -> None:
+    """Its approval was for another time; nothing was begun, so there is no intent."""
+    world = World(Scripted(delivery))
+    go = hold(world)
+    first, second = world.act("k", expires_at=SOON), world.act("k", expires_at=SOON)
+    performer = world.performer()
+    world.intend(performer)
+    world.now += 61 * SECOND
+    go.set()
+    world.settle(performer)
+    assert world.finals() == [(first, "done"), (second, "refused")]
+    assert [v["proposal_id"] for v in world.intents()] == [first]
+
+
+def test_an_idempotent_deed_that_has_expired_before_it_began_is_not_done() -> None:
+    """Its intent stands, and certainly nothing was done."""
+    world = World()
+    go = hold(world)
+    first, second = world.act("k", expires_at=SOON), world.act("k", expires_at=SOON)
+    performer = world.performer()
+    world.intend(performer)
+    world.now += 61 * SECOND
+    go.set()
+    world.settle(performer)
+    assert world.finals() == [(first, "done"), (second, "failed")]
+    assert world.effector.world == [first]
+    assert world.written("rivergate.outcome.v1")[1]["effect"] == "none"
+
+
+def test_an_idempotent_deed_of_a_predecessor_is_not_done_again_once_it_has_expired() -> None:
+    """It may have been done in time or never been begun: nobody knows, and to do it now would be too late."""
+    world = World()
+    pid = done_and_lost(world, expires_at=SOON)
+    world.now += 61 * SECOND
+    world.settle(world.performer())
+    assert world.finals() == [(pid, "unknown")]
+    assert len(world.effector.calls) == 1
+
+
+def test_an_effector_that_cannot_be_asked_just_now_is_asked_again() -> None:
+    """That it didn't answer says nothing of the deed."""
+    world = World(Asked(answers=[OSError("503"), SystemExit(1), "yes", Outcome(cast("Any", "success"))]))
+    pid = done_and_lost(world)
+    world.now += 31 * SECOND
+    world.settle(world.performer())
+    assert (world.finals(), world.effector.asked) == ([(pid, "done")], [pid] * 5)
+    assert len(world.effector.calls) == 1
+
+
+def test_what_nobody_answers_is_unknown() -> None:
+    """A person has to look; nothing is done again."""
+    world = World(Asked(answers=[OSError("503")] * 3))
+    pid = done_and_lost(world)
+    world.now += 31 * SECOND
+    world.settle(world.performer(limits=EffectLimits(asks=3, retry_s=0.0)))
+    assert (world.finals(), world.effector.calls) == ([(pid, "unknown")], [pid])
+    assert "asked 3 times whether it did: OSError: 503" in world.written("rivergate.outcome.v1")[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [
+        (Delivery.NEITHER, Delivery.IDEMPOTENT, "unknown"),
+        (Delivery.NEITHER, Delivery.RECONCILABLE, "unknown"),
+        (Delivery.RECONCILABLE, Delivery.IDEMPOTENT, "unknown"),
+        (Delivery.RECONCILABLE, Delivery.NEITHER, "unknown"),
+        (Delivery.IDEMPOTENT, Delivery.NEITHER, "unknown"),
+        (Delivery.IDEMPOTENT, Delivery.RECONCILABLE, "done"),
+    ],
+)
+def test_what_was_promised_when_it_was_begun_counts(before: Delivery, now: Delivery, status: str) -> None:
+    """A key or a reference that wasn't sent then doesn't help the code of now; a second owner in between changes nothing."""
+    world = World(Scripted(before))
+    pid = done_and_lost(world)
+    assert world.intents()[0]["delivery"] == before.value
+    world.effector.delivery = now
+    between = world.performer()
+    between.close()
+    world.now += 62 * SECOND
+    world.settle(world.performer())
+    assert (world.finals(), world.effector.calls) == ([(pid, status)], [pid])
+
+
+@pytest.mark.parametrize("gave", [Outcome(cast("Any", "success")), Outcome("failed", effect=cast("Any", "some"))])
+def test_an_outcome_of_its_own_invention_is_none(gave: Outcome) -> None:
+    """Else the action would never come to an end: nobody downstream knows the word."""
+
+    @dataclass
+    class Inventive(Scripted):
+        def perform(self, action: Action, not_after: Micros) -> Outcome:
+            super().perform(action, not_after)
+            return gave
+
+    world = World(Inventive(Delivery.NEITHER))
+    pid = world.act()
+    world.settle(world.performer())
+    assert world.finals() == [(pid, "failed")]
+    (outcome,) = world.written("rivergate.outcome.v1")
+    assert outcome["effect"] == "maybe"
+    assert "the status is one of done, failed, unknown" in outcome["detail"]
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_what_came_of_deeds_is_committed_where_nothing_can_be_read(delivery: Delivery) -> None:
+    """Else the next owner would have to ask, or to say that nobody knows."""
+    world = World(Scripted(delivery))
+    go = hold(world)
+    pids = [world.act(f"k{n}") for n in range(3)]
+    performer = world.performer()
+    world.intend(performer)
+
+    def fail(*_: object) -> Any:
+        raise BadInput("the topic is gone")
+
+    performer._log.poll = fail  # type: ignore[method-assign]
+    performer.step()
+    go.set()
+    with pytest.raises(BadInput, match="the topic is gone"):
+        step(performer, 1000)
+    assert statuses(pids, world) == [["done"]] * 3
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_what_retention_has_removed_may_have_been_an_intent(delivery: Delivery) -> None:
+    """A shard that stood for longer than its outcomes are kept doesn't take what it finds no intent of for never begun."""
+    world = World(Scripted(delivery))
+    pid = done_and_lost(world)
+    world.act("k")
+    outcomes = ("plant.outcomes", 0)
+    world.broker.trim(outcomes, world.broker.watermarks(outcomes)[1])
+    world.now += 31 * SECOND
+    successor = world.performer()
+    world.settle(successor)
+    assert world.finals()[0] == (pid, "unknown")
+    assert world.effector.calls.count(pid) == 1
+
+
+def test_what_was_certainly_not_done_before_a_crash_is_not_done_once_it_has_expired() -> None:
+    """The check before the intent is of another day."""
+    world = World(Scripted(Delivery.RECONCILABLE))
+    pid = done_and_lost(world)
+    world.effector.world.clear()
+    world.now += 7200 * SECOND
+    world.settle(world.performer())
+    assert (world.effector.world, world.effector.asked) == ([], [pid])
+    (outcome,) = world.written("rivergate.outcome.v1")
+    assert (outcome["proposal_id"], outcome["status"], outcome["effect"]) == (pid, "failed", "none")
+    assert "expired" in outcome["detail"]
