@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -24,11 +25,13 @@ class Raised:
 class Deeds:
     """Runs deeds. All methods belong to the shard's thread; `close` waits for what is in flight.
 
-    Those in turn have as many threads of their own, so that neither they nor the others hold each other up.
+    Those in turn have as many threads of their own, so that neither they nor the others hold each other up. `monotonic` is
+    in seconds.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._threads = threads
+        self._monotonic = monotonic
         self._pools = {
             in_turn: ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-deed") for in_turn in (False, True)
         }
@@ -36,6 +39,7 @@ class Deeds:
         self._lines: dict[bytes, deque[Deed]] = {}
         self._turns: dict[Position, Deed] = {}
         self._in_flight = {False: 0, True: 0}
+        self._under_way: dict[Position, tuple[float, Future[None]]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -84,14 +88,32 @@ class Deeds:
         except queue.Empty:
             for deed, _ in found:
                 self._in_flight[deed.in_turn] -= 1
+                del self._under_way[deed.position]
             return found
 
-    def close(self) -> None:
-        """Wait for what is in flight and drop what hasn't begun; `take` still gives what came of the former."""
+    def oldest(self) -> tuple[Position, float] | None:
+        """What has been under way for longest, and for how many seconds."""
+        for position, (since, _) in self._under_way.items():
+            return position, self._monotonic() - since
+        return None
+
+    def stop(self) -> None:
+        """Begin nothing more. `take` still gives what comes of what has begun."""
         for pool in self._pools.values():
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
         self._lines.clear()
         self._turns.clear()
+
+    @property
+    def have_ended(self) -> bool:
+        """After `stop`: whether all that had begun has come back."""
+        return all(future.done() for _, future in self._under_way.values())
+
+    def close(self) -> None:
+        """Stop, and wait for what is in flight."""
+        self.stop()
+        for pool in self._pools.values():
+            pool.shutdown(wait=True)
 
     def _go(self, deed: Deed) -> None:
         if deed.intend is not None:
@@ -99,7 +121,8 @@ class Deeds:
             return
         self._turns.pop(deed.position, None)
         self._in_flight[deed.in_turn] += 1
-        self._pools[deed.in_turn].submit(self._run, deed)
+        future = self._pools[deed.in_turn].submit(self._run, deed)
+        self._under_way[deed.position] = (self._monotonic(), future)
 
     def _run(self, deed: Deed) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rivergate.domain.journal import CommitRecord
 from rivergate.domain.record import Position, Record
@@ -38,10 +39,13 @@ class Draft:
 
 @dataclass(slots=True)
 class Unsettled:
-    """A commit failed and the state hasn't been taken from the journal again: what is known of what was open before it,
-    and whether the session has to begin anew first. `told` once the log says that it has to wait.
+    """A commit failed and the state hasn't been taken from the journal again: what came of deeds before it and since, what
+    is known of what was open before it once all that had begun has come back, and whether the session has to begin anew
+    first. `told` once the log says that it has to wait.
     """
 
-    known: Mapping[Position, Known]
+    came: dict[Position, Any]
     recycle: bool
+    awaited: bool = False
+    known: Mapping[Position, Known] = field(default_factory=dict)
     told: bool = False

@@ -43,6 +43,7 @@ _LOG = logging.getLogger("rivergate.kernel")
 
 THREADS = 8
 BUSY_WAIT_S = 0.005
+HANGS_S = 60.0
 
 
 class Performer:
@@ -80,7 +81,8 @@ class Performer:
         self.standing = Standing()
         self._open: Open = {}
         self._attempted = self._draft({})
-        self._deeds = Deeds(spec.name, THREADS)
+        self._deeds = Deeds(spec.name, THREADS, tools.monotonic)
+        self._hangs = False
         self._full = False
         self._draining = False
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
@@ -94,6 +96,7 @@ class Performer:
 
     def step(self) -> bool:
         """Commit what has been done, what is going to be, or what was passed; False where there was nothing of it."""
+        self._tell_what_hangs()
         if self._unsettled is not None:
             return self._rebuild(self._unsettled)
         turns = self._deeds.turns()
@@ -149,6 +152,15 @@ class Performer:
         self._intake.adapt(None, self.standing, self._no_replies if self._full else NONE)
         return self._log.poll(limit if self._full else min(limit, room), wait_s)
 
+    def _tell_what_hangs(self) -> None:
+        """Say what a shard waits for that nobody but its effector can end."""
+        oldest = self._deeds.oldest()
+        hangs = oldest is not None and oldest[1] > HANGS_S
+        if hangs is not self._hangs:
+            self._hangs = hangs
+            what = f"waits for what {oldest[0]} asked for, {oldest[1]:.0f} s by now" if hangs and oldest else ""
+            self._tools.waits(what)
+
     # --- one commit ----------------------------------------------------------------------------------------
 
     def _commit_or_rebuild(
@@ -165,7 +177,10 @@ class Performer:
             if not e.retryable:
                 raise
             self._count(e)
-            self._unsettled = Unsettled(self._known(results), recycle=not isinstance(e, TransactionAborted))
+            self._work.interrupt()
+            self._deeds.stop()
+            came = {deed.position: result for deed, result in results}
+            self._unsettled = Unsettled(came, recycle=not isinstance(e, TransactionAborted))
             self._rebuild(self._unsettled)
 
     def _commit(
@@ -288,18 +303,26 @@ class Performer:
         draft.open.update({d.position: d for d in draft.planned})
         self._write(draft, (), 0)
 
-    def _known(self, results: Sequence[tuple[Deed, Any]]) -> Mapping[Position, Known]:
-        """Await what is in flight: what is known of what is open, with what came of it."""
-        self._work.interrupt()
-        self._deeds.close()
-        came = {deed.position: result for deed, result in (*results, *self._deeds.take(0))}
-        self._deeds = Deeds(self.spec.name, THREADS)
-        return {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+    def _have_come_back(self, unsettled: Unsettled) -> bool:
+        """Whether no deed is in flight any more; then it is known what is open, and what came of it."""
+        if unsettled.awaited:
+            return True
+        if not self._deeds.have_ended:
+            unsettled.came |= {deed.position: result for deed, result in self._deeds.take(self._limits.wait_s)}
+            return False
+        came = unsettled.came | {deed.position: result for deed, result in self._deeds.take(0.0)}
+        unsettled.known = {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
+        unsettled.awaited = True
+        self._deeds = Deeds(self.spec.name, THREADS, self._tools.monotonic)
+        return True
 
     def _rebuild(self, unsettled: Unsettled) -> bool:
-        """Start from the journal with what is known. False where that has to wait for the broker: then nothing is lost
-        and no deed has begun. A drain doesn't wait: it raises.
+        """Start from the journal with what is known. False where that has to wait for deeds in flight or for the broker:
+        then nothing is lost and no deed has begun. A drain waits for the former, and for the latter it raises.
         """
+        while not self._have_come_back(unsettled):
+            if not self._draining:
+                return False
         while True:
             try:
                 self._start_again(unsettled)

@@ -54,5 +54,7 @@ class Tools:
     catching_up: Callable[[int, int, bool], None] = lambda *_: None
     """Called with (offsets of history read, offsets in all, whether the shard is held)."""
     brake: Brake = field(default_factory=Brake)
+    waits: Callable[[str], None] = lambda _: None
+    """Told what the shard waits for; empty once it goes on."""
     shards: Callable[[], int] = alone
     """How many shards this process has now, that of the driver among them. Any thread."""

@@ -108,6 +108,7 @@ def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports, brake:
         versions=versions(),
         progress=progress,
         catching_up=progress.history,
+        waits=progress.waits,
         brake=brake or Brake(),
     )
 

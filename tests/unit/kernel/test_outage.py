@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import pytest
 from tests.unit.kernel.performer_world import Scripted, World, await_deeds
 
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.effects.effector import Delivery
+from rivergate.kernel.deeds import Deeds
 from rivergate.kernel.performer import Performer
 from rivergate.testing.memory_log import Fate
 
@@ -121,3 +125,29 @@ def test_the_next_deed_of_a_key_waits_until_the_outcome_before_it_is_committed()
     world.settle(performer)
     assert world.effector.world == pids
     assert in_flight == [0, 0, 0], "intents, and one outcome after the other"
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_a_deed_that_hangs_when_a_commit_fails_is_waited_for_step_by_step(delivery: Delivery) -> None:
+    """A stop is heard between the steps, and whoever looks is told what the shard waits for."""
+    told: list[str] = []
+    now = [0.0]
+    world = World(Scripted(delivery))
+    go = threading.Event()
+    world.effector.script = lambda action: go.wait(10) and None
+    pid = world.act("hangs")
+    performer = world.performer()
+    performer._tools = replace(performer._tools, waits=told.append)
+    performer._deeds = Deeds("effects/0", 2, lambda: now[0])
+    world.intend(performer)
+    world.broker.fates.append(Fate.UNKNOWN_AND_OPEN)
+    world.act("another", kind="launch")
+    assert [performer.step() for _ in range(3)] == [True, False, False]
+    now[0] = 61.0
+    performer.step()
+    assert told == ["waits for what plant.actions/0/0 asked for, 61 s by now"]
+    go.set()
+    world.settle(performer)
+    performer.step()
+    assert sorted(s for _, s in world.finals()) == ["done", "refused"]
+    assert (told[1:], world.effector.calls) == ([""], [pid])
