@@ -23,7 +23,7 @@ from rivergate.kernel.ownership import look_for_successor, of_this_owner, refuse
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
 from rivergate.kernel.recovery import recover
-from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
+from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs, offsets
 from rivergate.kernel.snapshotting import Snapshotting
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
 from rivergate.kernel.tools import Limits, Tools
@@ -138,11 +138,14 @@ class Transactor:
             self._handle(records, behind.clock(records, self.standing.clock))
         elif ending is not None:
             passed, clock, began = ending
+            if behind.is_cut_off:
+                _LOG.warning("%s: retention has removed %s before it was read", self.spec.name, offsets(passed))
             self._commit_passed(passed, clock, Beginning(clock, passed, began))
         else:
             self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
         self._tools.catching_up(*behind.progress(self.standing))
-        if self.standing.began != behind.began:  # it has an end now, or has come to it
+        begins_anew = ending is not None and behind.is_cut_off
+        if begins_anew or self.standing.began != behind.began:  # it has an end now, or has come to it
             if self.standing.began is None:
                 _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
             self._read_on()
