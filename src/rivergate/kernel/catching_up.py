@@ -137,7 +137,7 @@ class Behind:
     def _anew(self, standing: Standing) -> tuple[list[Range], Micros, Began]:
         """It begins once more, behind what retention has removed; nothing happens by that."""
         removed = []
-        for r, at in ((r, standing.positions[r.topic, r.partition]) for r in self.began.past):
+        for r, at in ((r, standing.positions[r.topic, r.partition]) for r in self._past):
             low, _ = self._reader.watermarks((r.topic, r.partition))
             if at < min(low, r.end):
                 removed.append(Range(r.topic, r.partition, at, min(low, r.end)))
