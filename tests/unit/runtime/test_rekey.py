@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -85,6 +86,21 @@ def test_a_topic_that_both_read_is_refused_until_somebody_says_what_it_replaces(
     assert plan_of(changed, "old", {"fixed": "fixed-b"}).topics == {"fixed": "fixed-b"}
     with pytest.raises(ConfigError, match="no agent of new reads other"):
         plan_of(changed, "old", {"fixed": "fixed-b", "fix": "other"})
+
+
+def test_topics_that_stamp_copies_anew_are_refused(tmp_path: Path) -> None:
+    """The new agents' clock would be that of the copying: what timers have done already would be done once more."""
+    [folder] = made().topics
+    for file in folder.glob("*.yaml"):
+        (tmp_path / file.name).write_text(file.read_text())
+    changed = replace(made(), topics=[tmp_path])
+    plan_of(changed, "old", {})
+    [numbers] = [f for f in tmp_path.iterdir() if "{app}-numbers" in f.read_text()]
+    numbers.write_text(numbers.read_text() + "timestamps: LogAppendTime\n")
+    with pytest.raises(ConfigError, match="new-numbers") as caught:
+        plan_of(changed, "old", {})
+    assert caught.value.where == str(numbers)
+    assert "CreateTime" in caught.value.remedy
 
 
 def test_an_app_isnt_copied_into_itself_nor_one_with_graphs() -> None:
