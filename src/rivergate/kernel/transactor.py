@@ -214,7 +214,6 @@ class Transactor:
             self._committed(prepared.record)
             if failed is not None:  # the rest of the batch is read again: what came before the failure is committed
                 self._read_on()
-                self._rebuilds.count(f"records that fail ({failed.reason})")
             return
 
     def _in_order(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Range]]:
@@ -359,7 +358,7 @@ class Transactor:
             reader.close()
         self._fold = found.fold
         self._snapshot_is_named = found.named and not found.replayed  # else it is older, or doesn't hold
-        self._snapshots.pace.folded_s = time.perf_counter() - started if found.replayed else 0.0
+        self._snapshots.pace.refolded(time.perf_counter() - started if found.replayed else 0.0)
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
         if newest is not None and found.replayed and newest[0].code != self.spec.code:
