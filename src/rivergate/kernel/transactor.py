@@ -31,6 +31,7 @@ from rivergate.ports import Batch, Fold, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
 
+MISSED = "%s: retention has removed %s before they were read; transaction markers, which hold no record, count, too"
 RUN_S = 0.5
 """How long one step goes on to handle full batches, where they wait: its last commit has nothing to overlap with."""
 
@@ -139,7 +140,7 @@ class Transactor:
         elif ending is not None:
             passed, clock, began = ending
             if behind.is_cut_off:
-                _LOG.warning("%s: retention has removed %s before it was read", self.spec.name, offsets(passed))
+                _LOG.warning(MISSED, self.spec.name, offsets(passed))
             self._commit_passed(passed, clock, Beginning(clock, passed, began))
         else:
             self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
