@@ -209,7 +209,8 @@ class LogReader(Protocol):
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterable[Record]:
         """Committed records with `start <= offset < end`, in order. Calls for one partition come with ascending
-        ranges where possible. Raises `RivergateError` where retention has removed part of the range.
+        ranges where possible. Raises `RecordsRemoved` where retention has removed part of the range, be it before the
+        first record or while it is read; other partitions can be read on.
         """
 
     def scan(self, topic: str, partition: int, start: int = 0) -> Iterator[Record]:

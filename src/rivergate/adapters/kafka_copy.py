@@ -9,12 +9,18 @@ from typing import Any, NamedTuple, Self
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from rivergate.adapters import kafka_settings
-from rivergate.adapters.kafka_errors import error_of, transaction_error
+from rivergate.adapters.kafka_errors import FORBIDDEN, error_of, transaction_error
 from rivergate.adapters.kafka_fence import fencing_producer
-from rivergate.domain.errors import BadInput, Fenced, RivergateError
+from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError
 from rivergate.domain.record import BY_KEY, Headers, TopicPartition
 
 COMMIT_S = 10.0
+_INVALID = {
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+}
 
 
 class Copy(NamedTuple):
@@ -53,7 +59,8 @@ class KafkaCopier:
         """Write all of these with the note, or nothing.
 
         Raises `Fenced`, `TransactionAborted` (nothing was written), `CommitUnknown` (the notes tell), `BadInput` for a
-        record above its topic's limit. After any of these the object is of no further use.
+        record above its topic's limit or one that the broker doesn't take, `ConfigError` where it doesn't permit the copy.
+        After any of these the object is of no further use.
         """
         ends: dict[TopicPartition, int] = {}
         failures: list[KafkaError] = []
@@ -81,7 +88,38 @@ class KafkaCopier:
             self._producer.produce(self._notes, value, key, 0, headers=given)
             self._producer.commit_transaction(COMMIT_S)
         except KafkaException as e:
-            raise _failed(self._aborted(e), copies) from e
+            reasons = [*failures, error_of(e), *self._reason()]
+            failed = _failed(self._aborted(e), copies)
+            raise self._refused(reasons, copies) or failed from e
+
+    def _reason(self) -> list[KafkaError]:
+        """Why the transaction can't go on, where it is more than one record that failed: the others wait in vain then, and
+        it is the next call that tells, one that changes nothing.
+        """
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as e:
+            return [error_of(e)]
+        return []
+
+    def _refused(self, reasons: Sequence[KafkaError], copies: Sequence[Copy]) -> RivergateError | None:
+        """What the broker will refuse however often it is asked; None where it may be another time."""
+        topics = ", ".join(sorted({c.topic for c in copies}))
+        for reason in reasons:
+            what = f"{reason.str()} ({reason.name()})"
+            if reason.code() in FORBIDDEN:
+                return ConfigError(
+                    f"the broker doesn't permit the copy: {what}",
+                    remedy=f"have it permit this user to write to {topics} and {self._notes}, under the transactional id "
+                    f"{self._settings['transactional.id']}; the same command goes on from there",
+                )
+            if reason.code() in _INVALID:
+                return BadInput(
+                    f"the broker doesn't take a record of the copy: {what}",
+                    remedy=f"see what {topics} demand of records, beyond their files (message.timestamp.before.max.ms and "
+                    "message.timestamp.after.max.ms, schema validation); the same command goes on from there",
+                )
+        return None
 
     def _aborted(self, e: KafkaException) -> KafkaException:
         """Abort; if that can't be done, the next fence does it. Of a fatal error it is this that tells the reason."""

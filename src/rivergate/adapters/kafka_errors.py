@@ -26,6 +26,15 @@ _AWAY = {
     KafkaError.LEADER_NOT_AVAILABLE,  # a broker that has just started says so,
     KafkaError.NOT_LEADER_FOR_PARTITION,  # and this
 }
+FORBIDDEN = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+"""The broker won't have us do it, however often we ask."""
 _UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
 
@@ -46,7 +55,8 @@ def translated(e: KafkaException, doing: str, bootstrap: str) -> RivergateError:
         return UnknownTopic(what, remedy="create it with `rivergate topics apply`")
     if error.code() in _AWAY or error.retriable():
         return BrokerUnavailable(what, where=bootstrap, remedy="see whether the broker runs and is reachable")
-    return RivergateError(what, where=bootstrap)
+    remedy = "have whoever runs the broker permit it (ACLs)" if error.code() in FORBIDDEN else ""
+    return RivergateError(what, where=bootstrap, remedy=remedy)
 
 
 def transaction_error(e: KafkaException, doing: str) -> RivergateError:

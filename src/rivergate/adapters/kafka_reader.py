@@ -16,7 +16,7 @@ from rivergate.adapters.kafka_errors import translated
 from rivergate.adapters.kafka_tail import fetched, record_of
 from rivergate.adapters.kafka_watermarks import METADATA_S, partitions_of, watermarks_of
 from rivergate.domain.clock import Micros
-from rivergate.domain.errors import BrokerUnavailable, RivergateError
+from rivergate.domain.errors import BrokerUnavailable, RecordsRemoved
 from rivergate.domain.record import Record
 from rivergate.domain.record import TopicPartition as Partition
 
@@ -29,13 +29,21 @@ BUFFERED_BYTES = 16 * 1024**2
 @dataclass(slots=True)
 class _Stream:
     """What has been fetched of one partition: records in order, how many bytes of values they hold, and the offset that
-    fetching has passed.
+    fetching has passed; whether what comes there was `removed` before it could be fetched.
     """
 
     records: deque[Record] = field(default_factory=deque)
     size: int = 0
     passed: int = 0
     paused: bool = False
+    removed: bool = False
+
+    def serves(self, start: int) -> bool:
+        """Whether what stands from this offset on comes out of it, if it is there at all."""
+        if self.removed and self.passed <= start:
+            return False
+        first = self.records[0].offset if self.records else self.passed
+        return first <= start <= self.passed + BUFFERED or (self.passed <= start and not self.records)
 
 
 class KafkaReader:
@@ -91,18 +99,10 @@ class KafkaReader:
 
     def _stream(self, topic: str, partition: int, start: int) -> _Stream:
         stream = self._streams.get((topic, partition))
-        fetched_from = stream.records[0].offset if stream and stream.records else (stream.passed if stream else -1)
-        if stream is not None and fetched_from <= start <= stream.passed + BUFFERED:
+        if stream is not None and stream.serves(start):
             return stream
-        if stream is not None and stream.passed <= start and not stream.records:
-            return stream
-        low, _ = self._watermarks(topic, partition)
-        if start < low:
-            raise RivergateError(
-                f"{topic}/{partition} no longer has offset {start}: retention has removed everything before {low}",
-                where=self._bootstrap,
-                remedy="keep a newer snapshot, or raise the topic's retention",
-            )
+        if start < self._watermarks(topic, partition)[0]:
+            raise self._removed(topic, partition, start)
         stream = self._streams[topic, partition] = _Stream(passed=start)
         if self._is_assigned(topic, partition):
             self._consumer.incremental_unassign([TopicPartition(topic, partition)])
@@ -120,6 +120,8 @@ class KafkaReader:
         before = wanted.passed
         deadline = time.monotonic() + SILENCE_S
         while wanted.passed == before:
+            if wanted.removed:
+                raise self._removed(topic, partition, before)
             self._take(fetched(self._consumer, 5000, 0.5))
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(
@@ -145,14 +147,24 @@ class KafkaReader:
                 stream.paused = True
 
     def _take_error(self, m: Any) -> None:
-        """The end of a partition, or what went wrong."""
+        """The end of a partition, what retention has removed of it, or what went wrong."""
         error = m.error()
+        stream = self._streams.get((m.topic(), m.partition()))
         if error.code() == KafkaError._PARTITION_EOF:
-            stream = self._streams.get((m.topic(), m.partition()))
             if stream is not None:
                 stream.passed = max(stream.passed, m.offset())
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET and stream is not None:
+            stream.removed = True  # whoever reads it hears of it, and nobody else
         elif error.code() not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
             raise translated(KafkaException(error), "reading", self._bootstrap)
+
+    def _removed(self, topic: str, partition: int, at: int) -> RecordsRemoved:
+        low, _ = self._watermarks(topic, partition)
+        return RecordsRemoved(
+            f"{topic}/{partition} no longer has offset {at}: retention has removed everything before {low}",
+            where=self._bootstrap,
+            remedy="keep a newer snapshot, or raise the topic's retention",
+        )
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         return watermarks_of(self._consumer, topic, partition, self._bootstrap)

@@ -72,8 +72,8 @@ def _copy(plan: Plan, bootstrap: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with copying_screen(console, plan) as told:
-        end = Copying(plan, bootstrap, getpass.getuser(), now, told).run(stop)
+    with copying_screen(console, plan) as screen:
+        end = Copying(plan, bootstrap, getpass.getuser(), now, screen.told, screen.hindered).run(stop)
     if end is None:
         console.print("stopped; the same command goes on from here", style="dim")
     else:

@@ -9,11 +9,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 
+from rivergate.domain.errors import RivergateError
 from rivergate.domain.wire import RekeyedRecord
 from rivergate.ports import LogArchive
-from rivergate.runtime.rekey.copying import Told
 from rivergate.runtime.rekey.costs import costs
 from rivergate.runtime.rekey.facts import Facts
 from rivergate.runtime.rekey.plan import Plan
@@ -28,24 +29,40 @@ NOT_CARRIED = (
 )
 
 
+class CopyingScreen:
+    """A line now and then, on one place where that is possible; what hinders the copy stays."""
+
+    def __init__(self, console: Console, plan: Plan, status: Status) -> None:
+        self._console = console
+        self._plan = plan
+        self._status = status
+        self._said_at = 0.0
+
+    def told(self, note: RekeyedRecord) -> None:
+        """How far it is."""
+        if time.monotonic() - self._said_at < EVERY_S:
+            return
+        self._said_at = time.monotonic()
+        of, to = self._plan.of, self._plan.to
+        line = f"copied {note.records:,} records ({_size(note.bytes)}) of {of} into {to}, up to {note.at[:19]}"
+        if self._console.is_terminal:
+            self._status.update(f"{line}; Ctrl-C stops it, --status says more")
+        else:
+            self._say(line)
+
+    def hindered(self, error: RivergateError) -> None:
+        """What it waits for."""
+        self._say(f"the copy waits, and tries again: {error}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def copying_screen(console: Console, plan: Plan) -> Iterator[Told]:
-    """A line now and then, on one place where that is possible."""
-    said_at = 0.0
+def copying_screen(console: Console, plan: Plan) -> Iterator[CopyingScreen]:
+    """As long as the copy runs."""
     with console.status(f"copying {plan.of} into {plan.to} …") as status:
-
-        def told(note: RekeyedRecord) -> None:
-            nonlocal said_at
-            if time.monotonic() - said_at < EVERY_S:
-                return
-            said_at = time.monotonic()
-            line = f"copied {note.records:,} records ({_size(note.bytes)}) of {plan.of} into {plan.to}, up to {note.at[:19]}"
-            if console.is_terminal:
-                status.update(f"{line}; Ctrl-C stops it, --status says more")
-            else:
-                console.print(line, highlight=False, soft_wrap=True)
-
-        yield told
+        yield CopyingScreen(console, plan, status)
 
 
 def status_of(plan: Plan, reader: LogArchive, newest: RekeyedRecord | None, facts: Facts) -> dict[str, Any]:

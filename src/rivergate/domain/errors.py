@@ -37,6 +37,10 @@ class UnknownTopic(RivergateError):
     """A topic that is named doesn't exist on the broker."""
 
 
+class RecordsRemoved(RivergateError):
+    """Retention has removed what was to be read."""
+
+
 class BrokerUnavailable(RivergateError):
     """The broker doesn't answer. Terminal for the call that got it; a loop may try again later."""
 

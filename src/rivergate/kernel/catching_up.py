@@ -17,6 +17,10 @@ what was learnt by then, and a label that comes before its event waits in the bo
 that each partition is read in one go, or the ranges of a commit record would be as many as its records. The clock is
 the time of the newest record of a batch, and a batch spans at most a minute; so what ages and timers measure is
 history's time. It ends at `at`: the last muted commit fires what was due.
+
+**Retention goes on meanwhile**, and may remove what comes next before it is read. Nothing of that was to be acted on, so
+the shard doesn't park: it begins anew behind it, with a commit record that says `began` once more. Its ranges are what was
+removed, passed over like those of the first; so no successor and no replay asks for it either.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 
 from rivergate.domain.clock import Micros, parse_rfc3339, rfc3339
+from rivergate.domain.errors import RecordsRemoved
 from rivergate.domain.ids import parse_traceparent
 from rivergate.domain.journal import Began, Range
 from rivergate.domain.record import Record
@@ -96,12 +101,20 @@ class Behind:
         self.at = parse_rfc3339(began.at)
         self._past: Sequence[Range] = began.past
         self._reader = reader
+        self.is_cut_off = False
         self._take(self.rest(standing))
 
     def _take(self, ranges: Sequence[Range]) -> None:
         """Read these next."""
         self._records = by_time(self._reader, ranges)
-        self._next = next(self._records, None)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """To the next record; none comes where retention was faster: then it `is_cut_off`, and has to be made anew."""
+        try:
+            self._next = next(self._records, None)
+        except RecordsRemoved:
+            self._next, self.is_cut_off = None, True
 
     def poll(self, limit: int) -> list[Record]:
         """Up to `limit` records that come next, none later than a minute after the first; empty at the end."""
@@ -110,7 +123,7 @@ class Behind:
             if found and self._next.timestamp_ms > found[0].timestamp_ms + SPAN_MS:
                 break
             found.append(self._next)
-            self._next = next(self._records, None)
+            self._go_on()
         return found
 
     def clock(self, records: Sequence[Record], before: Micros) -> Micros:
@@ -118,8 +131,17 @@ class Behind:
         return min(self.at, max(before, *(r.timestamp_ms * 1000 for r in records)))
 
     def ending(self, standing: Standing) -> tuple[list[Range], Micros, Began | None] | None:
-        """Ranges, clock and `began` of the commit by which it ends; None where more is to come."""
-        return self.rest(standing), self.at, None
+        """Ranges, clock and `began` of the commit by which it ends or is made anew; None where more is to come."""
+        return self._anew(standing) if self.is_cut_off else (self.rest(standing), self.at, None)
+
+    def _anew(self, standing: Standing) -> tuple[list[Range], Micros, Began]:
+        """It begins once more, behind what retention has removed; nothing happens by that."""
+        removed = []
+        for r, at in ((r, standing.positions[r.topic, r.partition]) for r in self._past):
+            low, _ = self._reader.watermarks((r.topic, r.partition))
+            if at < min(low, r.end):
+                removed.append(Range(r.topic, r.partition, at, min(low, r.end)))
+        return removed, standing.clock, self.began
 
     def rest(self, standing: Standing) -> list[Range]:
         """What of the past hasn't been read."""

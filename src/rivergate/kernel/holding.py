@@ -136,7 +136,7 @@ class Held(Behind):
         """Like `Behind.poll`; at the end it looks for what was copied since, now and then."""
         found = super().poll(limit)
         before = self._past
-        if not found and self._is_news():
+        if not found and not self.is_cut_off and self._is_news():
             self.at = self._clock()
             self._take([r._replace(start=r.end) for r in before])
             found = super().poll(limit)
@@ -152,6 +152,8 @@ class Held(Behind):
 
     def ending(self, standing: Standing) -> tuple[list[Range], Micros, Began | None] | None:
         """Once it was released and all of it is read: the commit that ends the past, in which nothing happens."""
+        if self.is_cut_off:
+            return self._anew(standing)
         newest = self._copied.newest
         if newest is None or newest.released is None:
             return None

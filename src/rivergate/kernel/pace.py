@@ -26,7 +26,7 @@ class SnapshotPace:
         self._cost_s = 0.0
         self._at = time.monotonic()
         self.folded_s = 0.0
-        """How long it took to fold what came after the last one."""
+        """How long what came after the last one took to fold, each time that it was folded."""
 
     def is_due(self) -> bool:
         """Whether one is worth it now."""
@@ -38,6 +38,10 @@ class SnapshotPace:
     def allows(self) -> bool:
         """Whether the last one is long enough ago, by what it cost."""
         return (time.monotonic() - self._at) * self._share >= self._cost_s
+
+    def refolded(self, seconds: float) -> None:
+        """A recovery has folded again for so long what came after the last one; 0 where nothing did."""
+        self.folded_s = self.folded_s + seconds if seconds else 0.0
 
     def taken(self, started: float) -> None:
         """One was taken, begun at this monotonic time."""

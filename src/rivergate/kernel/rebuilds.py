@@ -1,4 +1,9 @@
-"""How often a shard may rebuild its state before it parks: again and again helps nobody."""
+"""How often a shard may rebuild its state for commits that fail before it parks: again and again helps nobody.
+
+A rebuild for a record that fails doesn't count, since the shard gets on by it: the record goes to the dead letters in the
+next commit. Did it count, whoever may write to a topic could stop all that read it. Nor does a shard whose records all fail
+run hot: each waits for a rebuild and a commit of its own, and `kernel.pace` keeps down what is folded again for it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ MINUTE_S = 60.0
 
 
 class Rebuilds:
-    """Counts a shard's rebuilds. The shard's thread only."""
+    """Counts a shard's rebuilds for commits that failed. The shard's thread only."""
 
     def __init__(self, spec: ShardSpec, limit_a_minute: int) -> None:
         self._spec = spec
@@ -34,4 +39,4 @@ class Rebuilds:
 
 def mend(spec: ShardSpec) -> str:
     """The remedy for what fails again and again."""
-    return f"mend the cause (the log names the records), then `rivergate shards resume {spec.name} --app {spec.app}`"
+    return f"mend the cause (the log says more), then `rivergate shards resume {spec.name} --app {spec.app}`"

@@ -129,3 +129,8 @@ def in_runs(records: Sequence[Record]) -> list[Range]:
         else:
             ranges.append(Range(r.topic, r.partition, r.offset, r.offset + 1))
     return ranges
+
+
+def offsets(ranges: Iterable[Range]) -> str:
+    """Ranges in words."""
+    return ", ".join(f"{r.end - r.start:,} offsets of {r.topic}/{r.partition} from {r.start} on" for r in ranges)

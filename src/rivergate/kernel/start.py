@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import BrokerUnavailable, Fenced, ShardParked
-from rivergate.domain.journal import CommitRecord, Range
+from rivergate.domain.journal import Began, CommitRecord, Range
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.journal_line import commit_of
 from rivergate.kernel.shard import ShardSpec, Standing
@@ -62,7 +62,7 @@ def check_positions(log: ShardLog, spec: ShardSpec, standing: Standing) -> dict[
     for tp in spec.inputs:
         low, high = log.watermarks(tp)
         at = standing.positions.get(tp, low)
-        _check_watermarks(spec, tp, at, low, high)
+        _check_watermarks(spec, tp, at, low, high, standing.began)
         found = committed.get(tp)
         recorded = standing.positions.get(tp)
         if found is not None and found[0] != recorded:
@@ -103,14 +103,19 @@ def refuse_clock_ahead(spec: ShardSpec, standing: Standing, appended_ms: int, li
         )
 
 
-def _check_watermarks(spec: ShardSpec, tp: TopicPartition, at: int, low: int, high: int) -> None:
+def _check_watermarks(spec: ShardSpec, tp: TopicPartition, at: int, low: int, high: int, began: Began | None) -> None:
     if at > high:
         raise ShardParked(
             f"{spec.name} has read {tp[0]}/{tp[1]} up to {at}, but the log ends at {high}: this is another log",
             remedy="point the app at the broker (or the restored topics) that its journal belongs to",
         )
-    if at < low:
+    if at < low and not _is_past(began, tp, at):
         raise ShardParked(
             f"{spec.name} has read {tp[0]}/{tp[1]} up to {at}, but retention has removed everything before {low}",
             remedy="raise the topic's retention; to go on without the lost records, start the app under a new name",
         )
+
+
+def _is_past(began: Began | None, tp: TopicPartition, at: int) -> bool:
+    """Whether what stands at a position is history, none of which was to be acted on."""
+    return began is not None and any((r.topic, r.partition) == tp and at < r.end for r in began.past)

@@ -23,7 +23,7 @@ from rivergate.kernel.ownership import look_for_successor, of_this_owner, refuse
 from rivergate.kernel.quiet import Quiet
 from rivergate.kernel.rebuilds import Rebuilds, mend
 from rivergate.kernel.recovery import recover
-from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs
+from rivergate.kernel.shard import ShardSpec, Standing, in_order, in_runs, offsets
 from rivergate.kernel.snapshotting import Snapshotting
 from rivergate.kernel.start import check_positions, newest_commit_from, refuse_clock_ahead, refuse_what_was_read
 from rivergate.kernel.tools import Limits, Tools
@@ -31,6 +31,7 @@ from rivergate.ports import Batch, Fold, Outputs, ShardLog
 
 _LOG = logging.getLogger("rivergate.kernel")
 
+MISSED = "%s: retention has removed %s before they were read; transaction markers, which hold no record, count, too"
 RUN_S = 0.5
 """How long one step goes on to handle full batches, where they wait: its last commit has nothing to overlap with."""
 
@@ -138,11 +139,14 @@ class Transactor:
             self._handle(records, behind.clock(records, self.standing.clock))
         elif ending is not None:
             passed, clock, began = ending
+            if behind.is_cut_off:
+                _LOG.warning(MISSED, self.spec.name, offsets(passed))
             self._commit_passed(passed, clock, Beginning(clock, passed, began))
         else:
             self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
         self._tools.catching_up(*behind.progress(self.standing))
-        if self.standing.began != behind.began:  # it has an end now, or has come to it
+        begins_anew = ending is not None and behind.is_cut_off
+        if begins_anew or self.standing.began != behind.began:  # it has an end now, or has come to it
             if self.standing.began is None:
                 _LOG.info("%s has caught up after commit %d", self.spec.name, self.standing.seq - 1)
             self._read_on()
@@ -211,7 +215,6 @@ class Transactor:
             self._committed(prepared.record)
             if failed is not None:  # the rest of the batch is read again: what came before the failure is committed
                 self._read_on()
-                self._rebuilds.count(f"records that fail ({failed.reason})")
             return
 
     def _in_order(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Range]]:
@@ -356,7 +359,7 @@ class Transactor:
             reader.close()
         self._fold = found.fold
         self._snapshot_is_named = found.named and not found.replayed  # else it is older, or doesn't hold
-        self._snapshots.pace.folded_s = time.perf_counter() - started if found.replayed else 0.0
+        self._snapshots.pace.refolded(time.perf_counter() - started if found.replayed else 0.0)
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
         if newest is not None and found.replayed and newest[0].code != self.spec.code:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from rivergate.domain.clock import Micros
-from rivergate.domain.errors import RivergateError, UnknownTopic
+from rivergate.domain.errors import RecordsRemoved, UnknownTopic
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Record, TopicPartition
 
@@ -273,7 +273,7 @@ class MemoryReader:
         """Committed records with `start <= offset < end`."""
         low, _ = self._broker.watermarks((topic, partition))
         if start < low:
-            raise RivergateError(
+            raise RecordsRemoved(
                 f"{topic}/{partition} no longer has offset {start}: retention has removed everything before {low}",
                 remedy="raise the topic's retention",
             )

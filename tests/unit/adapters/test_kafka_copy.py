@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from rivergate.adapters import kafka_copy
 from rivergate.adapters.kafka_copy import Copy, KafkaCopier
-from rivergate.domain.errors import CommitUnknown, Fenced
+from rivergate.domain.errors import BadInput, CommitUnknown, ConfigError, Fenced, RivergateError
 
 
 class FullProducer:
@@ -90,3 +90,50 @@ def test_a_copy_of_which_nobody_says_where_it_is_isnt_noted(monkeypatch: pytest.
     with pytest.raises(CommitUnknown, match="DUPLICATE_SEQUENCE_NUMBER"):
         write(producer, monkeypatch)
     assert "notes" not in producer.taken
+
+
+class RefusingProducer(FullProducer):
+    """The broker refuses a copy, or the transaction as a whole: then messages time out, and the reason is another call's."""
+
+    def __init__(self, code: int, *, whole: bool) -> None:
+        super().__init__()
+        self._refused = KafkaError(code)
+        self._whole = whole
+        self._begun = False
+
+    def begin_transaction(self) -> None:
+        """Once; a second time librdkafka says why the first can't go on."""
+        if self._begun and self._whole:
+            raise KafkaException(self._refused)
+        self._begun = True
+
+    def produce(self, topic: str, *_: Any, **given: Any) -> None:
+        """One record."""
+        if not self._whole and "on_delivery" in given:
+            given["on_delivery"](self._refused, self)
+
+    def flush(self, _: float) -> int:
+        """All is answered, or nothing."""
+        return int(self._whole)
+
+    abort_transaction = FullProducer.flush
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("code", "kind", "remedy"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, ConfigError, "permit"),
+        (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ConfigError, "new.rekey"),
+        (KafkaError.INVALID_TIMESTAMP, BadInput, "message.timestamp"),
+        (KafkaError.INVALID_RECORD, BadInput, "copies"),
+    ],
+)
+def test_what_the_broker_will_always_refuse_isnt_tried_again(
+    monkeypatch: pytest.MonkeyPatch, code: int, kind: type[RivergateError], remedy: str, *, whole: bool
+) -> None:
+    """It ends with the broker's words and what to do."""
+    with pytest.raises(kind, match=KafkaError(code).name()) as caught:
+        write(RefusingProducer(code, whole=whole), monkeypatch)
+    assert remedy in caught.value.remedy
+    assert not caught.value.retryable

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,15 +12,16 @@ from tests.unit.kernel.transactor_world import START, Kept, Put, run
 from rivergate.agents import Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.clock import SECOND, Micros, rfc3339
-from rivergate.domain.errors import CommitUnknown, TransactionAborted
+from rivergate.domain.errors import CommitUnknown, ShardParked, TransactionAborted
 from rivergate.domain.journal import CommitRecord
+from rivergate.domain.record import Record
 from rivergate.kernel.past import Past
 from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import replay_commits
 from rivergate.kernel.tools import Limits
 from rivergate.kernel.transactor import Transactor
 from rivergate.kernel.written import Written
-from rivergate.testing.memory_log import Fate
+from rivergate.testing.memory_log import Fate, MemoryReader
 
 BEGINNING = "beginning"
 
@@ -221,6 +223,61 @@ def test_history_begins_where_retention_has_left_it(world: HistoryWorld) -> None
     assert isinstance(fold, AgentFold)
     assert isinstance(fold.state.agent, Latecomer)
     assert fold.state.agent.learnt == truth(40, EVENTS - LATE)
+
+
+class OneByOne(MemoryReader):
+    """Finds out only at each record whether it is still there, as a consumer does at each fetch."""
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """Committed records with `start <= offset < end`."""
+        for at in range(start, end):
+            yield from super().read(topic, partition, at, at + 1)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_retention_removes_before_it_is_read_is_missed(
+    world: HistoryWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    """While it reads, or while it is stopped: it begins anew behind that, says so, and acts on nothing of it."""
+    monkeypatch.setattr(world.broker, "reader", lambda: OneByOne(world.broker))
+    newcomer = world.newcomer(BEGINNING)
+    newcomer.open()
+    for _ in range(30):
+        newcomer.step()
+    if stopped:
+        newcomer.drain()
+        newcomer = world.newcomer()
+    world.broker.trim(("plant-in", 0), 90)
+    world.broker.trim(("plant.labels", 0), 80)
+    if stopped:
+        newcomer.open()
+    run_on(newcomer)
+    world.live(1)
+    run_on(newcomer)
+    assert [v["n"] for v in world.written() if v["n"] >= 0] == [EVENTS]
+    begun = [r for r in world.journal() if r.began is not None]
+    assert [r.began for r in begun] == [begun[0].began] * 2
+    assert {(r.topic, r.end) for r in begun[1].ranges} == {("plant-in", 90), ("plant.labels", 80)}
+    assert all(f"offsets of {r.topic}/0 from {r.start} on" in caplog.text for r in begun[1].ranges)
+    assert run(world.newcomer()).fold.digest() == newcomer.fold.digest()
+    spec = world.spec()
+    first = begun[1].seq + (not stopped)  # what a drain has left is a start, since nothing removed was read after it
+    assert reach(spec, world.broker.reader(), world.store(spec)).first == begun[1].seq + 1
+    past = Past(spec, world.broker.reader(), lambda: AgentFold(world.app, Latecomer), world.store(spec))
+    again = [r.seq for r in world.journal() if r.seq >= first]
+    assert replay_commits(past, Written(spec, world.broker.reader()), again).difference is None
+
+
+def test_what_retention_removes_of_the_present_still_parks_a_newcomer(world: HistoryWorld) -> None:
+    """It was to act on that."""
+    newcomer = world.newcomer(BEGINNING)
+    newcomer.open()
+    newcomer.step()
+    world.live(1)
+    world.broker.trim(("plant-in", 0), EVENTS + 1)
+    with pytest.raises(ShardParked, match=f"up to {EVENTS}, but retention has removed everything before {EVENTS + 1}"):
+        run_on(newcomer)
+    assert world.written() == []
 
 
 def test_a_record_of_history_that_fails_goes_to_the_dead_letters(world: HistoryWorld) -> None:

@@ -13,6 +13,7 @@ from tests.unit.kernel.transactor_world import START
 from rivergate.agents.fold import AgentFold
 from rivergate.domain import names
 from rivergate.domain.clock import parse_rfc3339, rfc3339
+from rivergate.domain.errors import ShardParked
 from rivergate.domain.journal import OPEN_END
 from rivergate.kernel import holding
 from rivergate.kernel.transactor import Limits, Transactor
@@ -26,8 +27,8 @@ class RekeyedWorld(HistoryWorld):
     """The shard's inputs are copies, and a topic says how far they go."""
 
     def note(self, *, released: str | None = None, but: int = 0) -> None:
-        """What is there has been copied, except for so many events."""
-        ends = [[t, 0, self.broker.watermarks((t, 0))[1]] for t in ("plant-in", "plant.labels")]
+        """What is there has been copied, except for so many events. A release counts transaction markers, too."""
+        ends = [[t, 0, self.end(t, marked=released is not None)] for t in ("plant-in", "plant.labels")]
         ends[0][2] -= but
         value = {
             "of": "old", "topics": {}, "positions": [], "ends": ends, "records": 0, "bytes": 0, "missed": 0, "by": "me",
@@ -35,6 +36,21 @@ class RekeyedWorld(HistoryWorld):
         }  # fmt: skip
         headers = [("ce_type", names.REKEYED_V1.encode())]
         self.broker.append(REKEY, 0, orjson.dumps(value), key=b"old", headers=headers)
+
+    def end(self, topic: str, *, marked: bool) -> int:
+        """Where the topic ends, or its last record."""
+        records = [] if marked else self.broker.records(topic)
+        return records[-1].offset + 1 if records else self.broker.watermarks((topic, 0))[1]
+
+    def mark(self) -> None:
+        """The copy's transaction ends behind its records."""
+        self.broker.transaction("copy").partitions.update([("plant-in", 0), ("plant.labels", 0)])
+        self.broker.end("copy", commit=True)
+
+    def expire(self) -> None:
+        """Retention removes all that is there."""
+        for tp in (("plant-in", 0), ("plant.labels", 0)):
+            self.broker.trim(tp, self.broker.watermarks(tp)[1])
 
     def holder(
         self, begin: str | None = None, batch: int = 20, told: list[tuple[int, int, bool]] | None = None
@@ -255,6 +271,68 @@ def test_what_somebody_else_writes_there_is_passed_over(world: RekeyedWorld) -> 
     assert holder.standing.began is not None
     assert parse_rfc3339(holder.standing.began.at) == world.now
     assert learnt(holder) == truth(0, EVENTS - LATE)
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_retention_may_remove_copies_that_were_read(world: RekeyedWorld, *, before: bool, restarted: bool) -> None:
+    """With the marker behind them, before the release or after it: nothing is lost by that, and so nobody parks."""
+    world.mark()
+    holder = run(world.holder())
+    if before:
+        world.expire()
+        if restarted:
+            holder.drain()
+            holder = run(world.holder())
+        run_on(holder)
+        world.live(1)
+        world.mark()
+        world.note()
+        run_on(holder)
+    world.note(released=rfc3339(world.now))
+    if not before:
+        world.expire()
+        if restarted:
+            holder.drain()
+            holder = world.holder()
+            holder.open()
+    world.live(2)
+    run_on(holder)
+    assert world.said() == list(range(EVENTS + before, EVENTS + before + 2))
+    assert learnt(holder) == truth(0, EVENTS + before + 2 - LATE)
+    newest = max((r for r in world.journal() if r.began), key=lambda r: r.seq)
+    assert newest.began is not None
+    assert all(r.end <= p.end for r, p in zip(newest.ranges, newest.began.past, strict=False))
+
+
+def test_copies_that_retention_removes_before_they_are_read_are_missed(world: RekeyedWorld) -> None:
+    """It goes on muted behind them, as far as was copied."""
+    holder = run(world.holder())
+    world.live(3)
+    world.mark()
+    world.note()
+    world.expire()
+    run_on(holder)
+    assert holder.standing.positions["plant-in", 0] == EVENTS + 3
+    world.live(1)
+    world.note(released=rfc3339(world.now))
+    world.live(1)
+    run_on(holder)
+    assert world.said() == [EVENTS + 4]
+
+
+def test_what_comes_behind_the_release_and_is_removed_parks_the_shard(world: RekeyedWorld) -> None:
+    """It was to act on that, and hadn't heard of the release yet."""
+    holder = run(world.holder())
+    world.live(3)
+    world.mark()
+    world.note(released=rfc3339(world.now))
+    world.live(2)
+    world.expire()
+    with pytest.raises(
+        ShardParked, match=f"up to {EVENTS + 4}, but retention has removed everything before {EVENTS + 6}"
+    ):
+        run_on(holder)
 
 
 def test_progress_counts_what_was_copied(world: RekeyedWorld) -> None:

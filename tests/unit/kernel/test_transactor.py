@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -92,6 +93,52 @@ def test_a_reason_that_no_header_can_hold_is_no_obstacle() -> None:
     run(world.transactor())
     assert [v["sum"] for v in world.written()] == [2]
     assert world.dead() == ["ValueError: told to fail: ?"]
+
+
+FEW = Limits(batch=10, wait_s=0.0, rebuilds_a_minute=3)
+
+
+def test_records_that_fail_park_nothing_however_many() -> None:
+    """Each is set aside, so the shard gets on; else whoever writes to a topic could stop all that read it."""
+    world = World()
+    for n in range(25):
+        world.put(n, "raise" if n % 5 else "")
+    run(world.transactor(limits=FEW))
+    assert [v["n"] for v in world.written()] == [0, 5, 10, 15, 20]
+    assert len(world.dead()) == 20
+    assert world.replay().difference == ""
+
+
+@pytest.mark.parametrize("text", ["", "raise"])
+def test_commits_that_fail_again_and_again_park_the_shard(text: str) -> None:
+    """Nothing gets on by that, whether there is a record to be set aside or not."""
+    world = World()
+    world.put(1, text)
+    world.broker.fates += [Fate.ABORTED] * 4
+    with pytest.raises(ShardParked, match="4 rebuilds within a minute, the last for aborted commits") as caught:
+        run(world.transactor(limits=FEW))
+    assert "resume" in caught.value.remedy
+    assert (world.written(), world.dead()) == ([], [])
+
+
+def test_what_is_folded_again_for_records_that_fail_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By snapshots: what rebuilds have folded again counts each time, since the next record may fail, too."""
+    now = [0.0]
+    folded = [0]
+
+    class Slow(AgentFold):
+        def fold(self, batch: Batch, records: Sequence[Record], out: Outputs) -> None:
+            now[0] += 0.001 * len(records)
+            folded[0] += len(records)
+            super().fold(batch, records, out)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    world = World()
+    for n in range(400):
+        world.put(n, "raise" if n % 2 else "")
+    run(world.transactor(make=lambda: Slow(world.app, Summing), limits=replace(FEW, snapshot_share=1e9)))
+    assert len(world.dead()) == 200
+    assert folded[0] < 10_000, "200 rebuilds that fold all that was handled again would fold 20,000"
 
 
 def test_a_timer_that_fails_parks_the_shard_and_says_so() -> None:

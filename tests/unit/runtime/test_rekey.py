@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,11 +15,18 @@ from tests.integration.rekey_app.app import app
 from rivergate.agents import Agent
 from rivergate.domain import names
 from rivergate.domain.clock import rfc3339
-from rivergate.domain.errors import BrokerUnavailable, ConfigError
+from rivergate.domain.errors import (
+    BrokerUnavailable,
+    CommitUnknown,
+    ConfigError,
+    RecordsRemoved,
+    RivergateError,
+)
 from rivergate.domain.event import Event
 from rivergate.domain.journal import OPEN_END, Began, CommitRecord, Range
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Position, Record
+from rivergate.domain.wire import RekeyedRecord
 from rivergate.runtime.app import App
 from rivergate.runtime.rekey import copying
 from rivergate.runtime.rekey.costs import costs
@@ -85,6 +94,21 @@ def test_a_topic_that_both_read_is_refused_until_somebody_says_what_it_replaces(
     assert plan_of(changed, "old", {"fixed": "fixed-b"}).topics == {"fixed": "fixed-b"}
     with pytest.raises(ConfigError, match="no agent of new reads other"):
         plan_of(changed, "old", {"fixed": "fixed-b", "fix": "other"})
+
+
+def test_topics_that_stamp_copies_anew_are_refused(tmp_path: Path) -> None:
+    """The new agents' clock would be that of the copying: what timers have done already would be done once more."""
+    [folder] = made().topics
+    for file in folder.glob("*.yaml"):
+        (tmp_path / file.name).write_text(file.read_text())
+    changed = replace(made(), topics=[tmp_path])
+    plan_of(changed, "old", {})
+    [numbers] = [f for f in tmp_path.iterdir() if "{app}-numbers" in f.read_text()]
+    numbers.write_text(numbers.read_text() + "timestamps: LogAppendTime\n")
+    with pytest.raises(ConfigError, match="new-numbers") as caught:
+        plan_of(changed, "old", {})
+    assert caught.value.where == str(numbers)
+    assert "CreateTime" in caught.value.remedy
 
 
 def test_an_app_isnt_copied_into_itself_nor_one_with_graphs() -> None:
@@ -213,6 +237,42 @@ def test_notes_of_another_copy_are_refused(plan: Plan, broker: MemoryBroker) -> 
     assert noted(plan, reader) == note
     with pytest.raises(ConfigError, match="old is copied into new"):
         noted(replace(plan, of="other"), reader)
+
+
+class Hindered(copying.Copying):
+    """Whose sessions end with these errors, after a note if it is to get on; the last is the end."""
+
+    def __init__(self, plan: Plan, said: list[str], *ends: tuple[bool, RivergateError]) -> None:
+        super().__init__(plan, "", "me", lambda: 0, hindered=lambda e: said.append(e.what))
+        self.ends = list(ends)
+
+    def _session(self, stop: threading.Event) -> RekeyedRecord:
+        gets_on, end = self.ends.pop(0)
+        if gets_on:
+            self._got_on(first_note(self._plan, MemoryBroker(auto_create=1).reader(), "me"))
+        if not self.ends:
+            stop.set()
+        raise end
+
+
+def test_what_hinders_a_copy_is_said_whenever_it_is_something_else(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And again once it had got on; it goes on all the same, also behind what retention has removed under its hands."""
+    monkeypatch.setattr(copying, "AGAIN_S", 0.0)
+    said: list[str] = []
+    away, unknown, removed = BrokerUnavailable("away"), CommitUnknown("unknown"), RecordsRemoved("removed")
+    ends = [
+        (False, away),
+        (False, away),
+        (False, unknown),
+        (False, away),
+        (True, away),
+        (False, away),
+        (False, removed),
+    ]
+    assert Hindered(plan, said, *ends).run(threading.Event()) is None
+    assert said == ["away", "unknown", "away", "away", "removed"]
+    with pytest.raises(ConfigError, match="refused"):
+        Hindered(plan, said, (False, ConfigError("refused"))).run(threading.Event())
 
 
 @pytest.mark.parametrize("topic", ["new.assignments", "new-numbers", "new.labels"])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rivergate.adapters.kafka_admin import KafkaAdmin
 from rivergate.adapters.kafka_copy import Copy, KafkaCopier
 from rivergate.adapters.kafka_reader import KafkaReader
-from rivergate.domain.errors import Fenced, RivergateError
+from rivergate.domain.errors import Fenced, RecordsRemoved, RivergateError
 from rivergate.domain.record import Position, Record
 from rivergate.domain.wire import RekeyedRecord
 from rivergate.kernel.catching_up import by_time
@@ -37,6 +37,8 @@ REMEMBERED = 200_000
 
 Told = Callable[[RekeyedRecord], None]
 """Told what was noted last."""
+Hindered = Callable[[RivergateError], None]
+"""Told what a copy waits for, once until it is something else or it has got on."""
 
 
 def make_topics(app: App, bootstrap: str) -> None:
@@ -62,16 +64,27 @@ def reading(bootstrap: str, plan: Plan) -> Iterator[KafkaReader]:
 class Copying:
     """Copies until it is stopped or until the release. One thread; may be started again after any end."""
 
-    def __init__(self, plan: Plan, bootstrap: str, by: str, clock: Clock, told: Told = lambda _: None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        bootstrap: str,
+        by: str,
+        clock: Clock,
+        told: Told = lambda _: None,
+        hindered: Hindered = lambda _: None,
+    ) -> None:
         self._plan = plan
         self._bootstrap = bootstrap
         self._by = by
         self._clock = clock
         self._told = told
+        self._hindered = hindered
+        self._hindrance = ""
 
     def run(self, stop: threading.Event) -> RekeyedRecord | None:
         """Copy until `stop`, or until it was released: what was noted then. Raises `Fenced` where another copy, or a
-        release that has just begun, has taken over, and `ConfigError` where the new app doesn't hold.
+        release that has just begun, has taken over, `ConfigError` where the new app doesn't hold, and what the broker will
+        refuse however often it is asked.
         """
         while not stop.is_set():
             try:
@@ -82,14 +95,26 @@ class Copying:
                     raise
                 return found
             except RivergateError as e:
-                if not e.retryable:
+                if not e.retryable and not isinstance(
+                    e, RecordsRemoved
+                ):  # of which the next session counts what it missed
                     raise
-                _LOG.warning("the copy goes on from what was noted last: %s", e)
+                self._waits_for(e)
                 stop.wait(AGAIN_S)
                 continue
             if newest.released is not None:
                 return newest
         return None
+
+    def _waits_for(self, hindrance: RivergateError) -> None:
+        _LOG.warning("the copy goes on from what was noted last: %s", hindrance)
+        if hindrance.what != self._hindrance:
+            self._hindrance = hindrance.what
+            self._hindered(hindrance)
+
+    def _got_on(self, note: RekeyedRecord) -> None:
+        self._hindrance = ""
+        self._told(note)
 
     def _noted(self) -> RekeyedRecord | None:
         with reading(self._bootstrap, self._plan) as reader:
@@ -112,7 +137,7 @@ class Copying:
             ranges, newest = left(newest, reader)
             for some in batches(by_time(reader, ranges)):
                 newest = self._write(copier, newest, some, keys)
-                self._told(newest)
+                self._got_on(newest)
                 if stop.is_set():
                     return newest
             newest = beyond(newest, ranges)

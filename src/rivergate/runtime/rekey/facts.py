@@ -205,8 +205,8 @@ class Look:
         at = committed_offsets(self._bootstrap, f"{self._plan.to}.{stage}", ends)
         at |= self._recorded(self._plan.to, stage, ends.keys() - at.keys())
         for (topic, p), end in ends.items():
-            if at.get((topic, p), 0) < end:
-                yield f"{topic} ({stage}/{p})", self.between((topic, p), at.get((topic, p), 0), end)
+            if n := self.between((topic, p), at.get((topic, p), 0), end):
+                yield f"{topic} ({stage}/{p})", n
 
 
 def _by_topic(counts: Iterable[tuple[TopicPartition, int]]) -> dict[str, int]:

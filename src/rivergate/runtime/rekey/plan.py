@@ -12,6 +12,7 @@ from rivergate.domain.errors import ConfigError
 from rivergate.domain.murmur2 import partition_of
 from rivergate.domain.record import BY_KEY, Headers, Position, Record
 from rivergate.runtime.app import App
+from rivergate.topics.catalogue import Catalogue
 
 KeyOf = Callable[[Position], bytes | None]
 """The key of a record of the log, None where it has none. Raises `KeyError` where the record isn't there any more."""
@@ -111,7 +112,20 @@ def plan_of(app: App, of: str, named: Mapping[str, str]) -> Plan:
         )
     if unread := sorted(set(named) - topics.keys()):
         raise ConfigError(f"--topic {unread[0]}={named[unread[0]]}: no agent of {app.name} reads {named[unread[0]]}")
+    _demand_times_kept(app, set(topics.values()))
     return Plan(of, app.name, topics, app.partitions, stages)
+
+
+def _demand_times_kept(app: App, copied_into: set[str]) -> None:
+    """A broker that stamps the copies makes all of history that of the copying, and timers of then ring after the release."""
+    for spec in Catalogue.for_app(app.name, app.partitions, app.stages, app.topics):
+        if spec.name in copied_into and spec.declared.timestamps != "CreateTime":
+            raise ConfigError(
+                f"copies on {spec.name} would lose their times, by which the new agents' clock runs: its file says "
+                f"`timestamps: {spec.declared.timestamps}`, so timers that have rung in the old app would ring once more",
+                where=str(spec.path),
+                remedy="write `timestamps: CreateTime` there for the new app, and let its producers stamp what they write",
+            )
 
 
 def _system(topic: str, app: str, of: str) -> str:

@@ -9,11 +9,11 @@ from rivergate.adapters.kafka_copy import KafkaCopier
 from rivergate.domain.clock import Micros, rfc3339
 from rivergate.domain.errors import RivergateError
 from rivergate.domain.wire import RekeyedRecord
-from rivergate.ports import Clock
+from rivergate.ports import Clock, LogArchive
 from rivergate.runtime.rekey.copying import reading
 from rivergate.runtime.rekey.facts import Facts, Look
 from rivergate.runtime.rekey.newcomer import demand_holding
-from rivergate.runtime.rekey.notes import noted, write_note
+from rivergate.runtime.rekey.notes import listed, noted, write_note
 from rivergate.runtime.rekey.plan import Plan
 
 QUIET_S = 5.0
@@ -58,7 +58,8 @@ def release(
         with KafkaCopier(bootstrap, plan.to, plan.rekey) as copier:  # from here on nobody copies
             _demand_quiet(facts, look)  # so all that was found still holds
             _demand_newest(newest, noted(plan, reader))
-            note = newest.model_copy(update={"released": rfc3339(facts.fired)})
+            update = {"released": rfc3339(facts.fired), "ends": _past(plan, newest, reader)}
+            note = newest.model_copy(update=update)
             now = clock()
             return Released(write_note(copier, plan, note, by, lambda: now), facts, now - facts.last_event)
 
@@ -75,6 +76,15 @@ def _demand_newest(newest: RekeyedRecord, found: RekeyedRecord | None) -> None:
     """Raises `NotReleased` where something was noted since: the release would take its ends back."""
     if found != newest:
         raise NotReleased("something was copied meanwhile; nothing was released", remedy=PAUSE)
+
+
+def _past(plan: Plan, newest: RekeyedRecord, reader: LogArchive) -> tuple[tuple[str, int, int], ...]:
+    """Where the new topics end. Behind the last copy stands the marker of its transaction, and a shard that stood before
+    that when retention removes both would seem to have lost something.
+    """
+    ends = {(t, p): end for t, p, end in newest.ends}
+    there = {tp: reader.watermarks(tp)[1] for topic in plan.topics.values() for tp in reader.partitions(topic)}
+    return listed(ends | {tp: max(end, ends.get(tp, 0)) for tp, end in there.items() if end})
 
 
 def _demand(facts: Facts) -> None:
