@@ -106,9 +106,9 @@ def _head(r: ReviewDetail, now: Micros) -> Table:
     if r.denial:
         grid.add_row("denied", Text(safe(r.denial), style="red"))
     for o in r.outcomes:
-        said = f" by {safe(o.by, 60)}" if o.by else ""
+        said = f" by {safe(o.by, 60)}, {o.answer}" if o.by else ""
         grid.add_row(
-            "resolved" if o.by else "outcome", styled(o.status).append(f"{said}  {safe(value_text(o.detail), 300)}")
+            "resolution" if o.by else "outcome", styled(o.status).append(f"{said}  {safe(value_text(o.detail), 300)}")
         )
     grid.add_row("event", safe(r.event_id, 200))
     grid.add_row("trace", r.trace_id)

@@ -69,6 +69,11 @@ class Case:
         return max(self.all("outcome"), key=lambda f: f.order, default=None)
 
     @property
+    def final(self) -> Fact | None:
+        """The outcome that nothing comes after, if there is one."""
+        return next((f for f in self.all("outcome") if f.value["status"] != "unknown"), None)
+
+    @property
     def unresolved(self) -> bool:
         """Whether nobody knows what came of the action: a person has to say."""
         newest = self.outcome

@@ -188,17 +188,30 @@ def _contribution(reason: Mapping[str, Any]) -> float | None:
 
 
 def _outcomes(case: Case) -> tuple[OutcomeView, ...]:
-    views = []
-    for fact in (*case.all("outcome"), *case.all("resolution")):
-        v = fact.value
-        resolved = "by" in v
-        views.append(
-            OutcomeView(
-                status=v["status"],
-                detail=v["note"] if resolved else v["detail"],
-                effect=v.get("effect"),
-                at=fact.at,
-                by=v["by"] if resolved else v.get("resolved_by"),
-            )
-        )
+    """What the log says came of it, and what people say without its being the final outcome."""
+    final = case.final
+    views = [_reported(fact) for fact in case.all("outcome")]
+    views += [
+        _said(fact, "superseded" if final else "sent")
+        for fact in case.all("resolution")
+        if final is None or not _confirms(final.value, fact.value)
+    ]
     return tuple(sorted(views, key=lambda o: parse_rfc3339(o.at)))
+
+
+def _reported(fact: Fact) -> OutcomeView:
+    v, by = fact.value, fact.value.get("resolved_by")
+    answer: Literal["confirmed"] | None = "confirmed" if by else None
+    return OutcomeView(status=v["status"], detail=v["detail"], effect=v.get("effect"), at=fact.at, by=by, answer=answer)
+
+
+def _said(fact: Fact, answer: Literal["sent", "superseded"]) -> OutcomeView:
+    v = fact.value
+    return OutcomeView(
+        status=v["status"], detail=v["note"], effect=v.get("effect"), at=fact.at, by=v["by"], answer=answer
+    )
+
+
+def _confirms(final: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether the gate wrote the final outcome on this word of a person."""
+    return (final.get("resolved_by"), final["status"]) == (said["by"], said["status"])

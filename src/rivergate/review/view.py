@@ -72,13 +72,16 @@ class DecisionView(View):
 
 
 class OutcomeView(View):
-    """What came of the action, or a person's word on it."""
+    """What came of the action, or a person's word on it (`by`) with the gate's answer: sent, confirmed (it is the final
+    outcome) or superseded (another one is). What effects report has no answer.
+    """
 
     status: str
     detail: Any
     effect: str | None
     at: str
     by: str | None
+    answer: Literal["sent", "confirmed", "superseded"] | None
 
 
 class StepView(View):

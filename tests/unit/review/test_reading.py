@@ -93,6 +93,34 @@ def test_an_unresolved_action_is_shown_without_a_review() -> None:
     assert [r.name for r in detail.rules] == ["costly-shutdown"]
 
 
+def test_a_resolution_is_sent_until_the_gate_confirms_it() -> None:
+    """One that isn't the final outcome settles nothing, on the page nor in the history."""
+    log = kit.MemoryLog()
+    log.append(names.ACTION_V1, kit.action(1, "allow"), kit.START)
+    log.append(names.OUTCOME_V1, kit.outcome(1, "unknown"), kit.START + 1)
+    for at, (by, status) in enumerate((("reviewer-1", "failed"), ("reviewer-2", "done"))):
+        log.append(names.RESOLUTION_V1, kit.resolution(1, by, status), kit.START + 2, partition=at)
+    before = detail_of(case_of(log))
+    assert [(o.by, o.status, o.answer) for o in before.outcomes] == [
+        (None, "unknown", None),
+        ("reviewer-1", "failed", "sent"),
+        ("reviewer-2", "done", "sent"),
+    ]
+    said = kit.outcome(1, "done", detail="reviewer-2 looked", resolved_by="reviewer-2")
+    log.append(names.OUTCOME_V1, said, kit.START + 3)
+    after = detail_of(case_of(log))
+    assert [(o.by, o.status, o.answer) for o in after.outcomes] == [
+        (None, "unknown", None),
+        ("reviewer-1", "failed", "superseded"),
+        ("reviewer-2", "done", "confirmed"),
+    ]
+    assert [s.what for s in after.history][2:] == [
+        "resolution failed sent by reviewer-1",
+        "resolution done sent by reviewer-2",
+        "outcome: done, resolved by reviewer-2",
+    ]
+
+
 def test_a_headline_is_one_short_line() -> None:
     """Long arguments are cut; values keep their JSON form, texts their own."""
     assert headline({"line": "a b", "n": [1, None], "ok": True}) == "line: a b, n: [1, null], ok: true"
