@@ -74,6 +74,11 @@ class Case:
         return next((f for f in self.all("outcome") if f.value["status"] != "unknown"), None)
 
     @property
+    def in_flight(self) -> bool:
+        """Whether effects have still to say how its action ended: that may be an unknown outcome, which takes a person."""
+        return self.final is None and ("action" in self.facts or bool(self.all("intent")))
+
+    @property
     def unresolved(self) -> bool:
         """Whether nobody knows what came of the action: a person has to say."""
         newest = self.outcome
