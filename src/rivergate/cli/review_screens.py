@@ -25,6 +25,7 @@ STYLES = {
     "refused": "red",
     "failed": "red",
     "sent": "yellow",
+    "overdue": "yellow",
     "unknown": "yellow",
     "expired": "yellow",
 }
