@@ -6,7 +6,7 @@ import json
 import unicodedata
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -180,8 +180,3 @@ def _grid() -> Table:
 def counts_line(counts: dict[str, int]) -> str:
     """How much of what there is, in words."""
     return ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "no reviews yet"
-
-
-def stdout() -> Console:
-    """For what was asked for; everything else goes to stderr."""
-    return Console(highlight=False)
