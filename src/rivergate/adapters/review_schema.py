@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, 
 from rivergate.domain.clock import parse_rfc3339
 from rivergate.review.case import Case
 
-VERSION = "1"
+VERSION = "2"
 """Of the tables and of what is computed into them: a database of another version is emptied and rebuilt."""
 
 _TABLES = MetaData()
@@ -33,6 +33,7 @@ CASES = Table(
     Column("shown", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     Column("outcome", String(16), nullable=False),
+    Column("in_flight", Boolean, nullable=False),
     Column("kind", String(255), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
@@ -68,6 +69,7 @@ def row_of(case: Case) -> dict[str, Any]:
         "shown": case.shown,
         "state": case.state or "",
         "outcome": newest.value["status"] if newest else "",
+        "in_flight": case.in_flight,
         "kind": kind.replace("\x00", "\ufffd")[:255],  # PostgreSQL's text can't hold NUL
         "expires_at": case.expires_at or 0,
         "opened_at": parse_rfc3339(opened.at) if opened else 0,

@@ -40,10 +40,12 @@ class StoreUnavailable(RivergateError):
 class SqlReviewStore:
     """See `review.ports.ReviewStore` for the contract. Made from an SQLAlchemy URL.
 
-    Cases that wait for nobody are bounded by age and count; what waits for a person is always kept.
+    Cases that wait for nobody are bounded by age and count; what waits for a person is always kept, and so is what waits
+    for effects, unless the app has none (`effects`).
     """
 
-    def __init__(self, url: str, *, kept_s: int = KEPT_S, kept_cases: int = KEPT_CASES) -> None:
+    def __init__(self, url: str, *, kept_s: int = KEPT_S, kept_cases: int = KEPT_CASES, effects: bool = True) -> None:
+        self._effects = effects
         self._kept_s = kept_s
         self._kept_cases = kept_cases
         self._batches = 0
@@ -126,7 +128,7 @@ class SqlReviewStore:
         newest = c.scalar(select(func.max(CASES.c.last_at)))
         if newest is None:
             return
-        idle = ~_waiting()
+        idle = and_(~_waiting(), ~CASES.c.in_flight) if self._effects else ~_waiting()
         c.execute(delete(CASES).where(idle, CASES.c.last_at < newest - self._kept_s * SECOND))
         oldest_kept = c.scalar(
             select(CASES.c.last_at).where(idle).order_by(CASES.c.last_at.desc()).offset(self._kept_cases).limit(1)

@@ -13,11 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rivergate.cli.patience import patient_progress
-from rivergate.domain.errors import AlreadyRunning, BadInput, RivergateError
-from rivergate.runtime.lock import demand_unlocked
+from rivergate.domain.errors import BadInput, RivergateError
 from rivergate.runtime.noted_app import noted_app
 from rivergate.runtime.paths import DataDir, default_data_dir
-from rivergate.runtime.running import read_running
+from rivergate.runtime.running import demand_running, running_now
 from rivergate.runtime.supervision.changes import Answer, Change, ask, wait_for_answer
 
 AppOption = Annotated[str, typer.Option("--app", help="The app's name.")]
@@ -58,32 +57,17 @@ def restart(
 
 def _change(change: Change, app: str, data_dir: Path | None) -> Answer:
     data = DataDir(data_dir or default_data_dir(app))
-    found = read_running(data.state_file)
-    if found is None or not _runs(data):
-        raise BadInput(
-            f"app {app} doesn't run on this data directory",
-            where=str(data.root),
-            remedy="start it with `rivergate run`",
-        )
+    found = demand_running(data, app)
 
     def demand_alive() -> None:
-        now = read_running(data.state_file)
-        if now is None or now.pid != found.pid or not _runs(data):
+        now = running_now(data)
+        if now is None or now.pid != found.pid:
             raise RivergateError(
                 "the app ended before this was done", remedy="look into supervisor.log; once it runs again, ask again"
             )
 
     with patient_progress(Console(stderr=True)) as tell:
         return wait_for_answer(data, ask(data, change), lambda what: tell(what, None), demand_alive)
-
-
-def _runs(data: DataDir) -> bool:
-    """Whether a supervisor holds the data directory."""
-    try:
-        demand_unlocked(data.lock_file)
-    except AlreadyRunning:
-        return True
-    return False
 
 
 def _show(answer: Answer, sentence: str, *, as_json: bool) -> None:

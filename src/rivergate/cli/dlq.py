@@ -23,6 +23,8 @@ from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.dead_letter import DeadLetter, Redriven
 from rivergate.domain.errors import BadInput
 from rivergate.kernel.dead_letters import DeadLetters, Sought
+from rivergate.runtime.declaration import Declaration
+from rivergate.runtime.paths import DataDir, default_data_dir
 from rivergate.topics.quantities import parse_duration_ms
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: records that couldn't be handled, and putting them back.")
@@ -35,6 +37,11 @@ SinceOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it, like 2/17.")]
+
+_NO_STAGE = (
+    "start the app with an agent of that name; or take the value from `rivergate dlq show ID --value` and write it anew "
+    "with `rivergate produce`, for every agent that reads the topic"
+)
 
 _AT_ONCE = 50
 """Dead letters that one transaction puts back."""
@@ -115,9 +122,10 @@ def redrive(
     with _letters(broker, app) as letters, KafkaRedriver(broker, app) as redriver:
         done = letters.redriven()  # whoever adds to these from here on fences us
         if ids:
-            chosen = _named(letters.get(ids), {} if again else done, corrected=content is not None)
+            found = _named(letters.get(ids), {} if again else done, corrected=content is not None)
         else:
-            chosen = _waiting(letters.find(_sought(topic, stage, since)), done)
+            found = _waiting(letters.find(_sought(topic, stage, since)), done)
+        chosen = _handled(found, app, data_dir, all_of_them=bool(ids))
         if not chosen:
             typer.echo("nothing is left to be redriven")
             return
@@ -134,10 +142,11 @@ def redrive(
 
 
 class _Chosen(NamedTuple):
-    """A dead letter that is to be put back, and where; its content is read when its turn comes."""
+    """A dead letter that is to be put back, where, and for whom; its content is read when its turn comes."""
 
     id: str
     topic: str
+    stage: str
 
 
 def _demand_sense(ids: Sequence[str], *, every: bool, chosen: bool, again: bool, value: Path | None) -> None:
@@ -171,18 +180,37 @@ def _named(letters: Iterable[DeadLetter], redriven: Mapping[str, Redriven], *, c
                 f"dead letter {letter.id} isn't an event: whoever wrote it vouches for its value",
                 remedy="decide or propose again",
             )
-        found[letter.id] = _Chosen(letter.id, letter.origin.topic)
+        found[letter.id] = _Chosen(letter.id, letter.origin.topic, letter.stage)
     return list(found.values())
 
 
 def _waiting(letters: Iterable[DeadLetter], redriven: Mapping[str, Redriven]) -> list[_Chosen]:
     """Those that can be redriven and weren't, oldest first."""
     found = [
-        ((x.at, x.record.partition, x.record.offset), _Chosen(x.id, x.origin.topic))
+        ((x.at, x.record.partition, x.record.offset), _Chosen(x.id, x.origin.topic, x.stage))
         for x in letters
         if x.id not in redriven and not x.why_not()
     ]
     return [chosen for _, chosen in sorted(found)]
+
+
+def _handled(found: Sequence[_Chosen], app: str, data_dir: Path | None, *, all_of_them: bool) -> list[_Chosen]:
+    """Those whose stage the app still has, as it was started last on the data directory: every other stage would pass them
+    over. Where nothing is noted there, all of them. Says what is left out; raises `BadInput` instead if none may be.
+    """
+    data = DataDir(data_dir or default_data_dir(app))
+    if not data.declaration_file.exists():
+        return list(found)
+    stages = Declaration.read(data.declaration_file).stages
+    gone = Counter(x.stage for x in found if x.stage not in stages)
+    if gone:
+        what = (
+            f"app {app} has no {', '.join(sorted(gone))} any more, and no other stage handles what is put back for it"
+        )
+        if all_of_them:
+            raise BadInput(what, remedy=_NO_STAGE)
+        typer.echo(f"{sum(gone.values()):,} left out: {what}\n→ {_NO_STAGE}", err=True)
+    return [x for x in found if x.stage in stages]
 
 
 def _demand_consent(chosen: Sequence[_Chosen]) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rivergate.cli.screen import screen
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.dead_letter import DeadLetter, Redriven
 
@@ -43,7 +43,7 @@ def as_dict(letter: DeadLetter, redriven: Redriven | None, *, whole: bool = Fals
 
 def print_letters(letters: Sequence[DeadLetter], redriven: Mapping[str, Redriven], count: int) -> None:
     """A line for each, and how many there are if that is more."""
-    console = Console(highlight=False)
+    console = screen()
     if not letters:
         console.print("no dead letters")
         return
@@ -63,7 +63,7 @@ def print_letters(letters: Sequence[DeadLetter], redriven: Mapping[str, Redriven
 
 def print_letter(letter: DeadLetter, redriven: Redriven | None) -> None:
     """Everything about one."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen(soft_wrap=True)
     said = {
         "dead letter": f"{letter.id} on {letter.record.topic}",
         "set aside": f"{rfc3339(letter.at)} by {letter.stage}",

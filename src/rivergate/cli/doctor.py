@@ -12,12 +12,13 @@ from importlib import metadata
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rivergate.cli.app_place import AppOption, DataDirOption, OptionalReference
 from rivergate.cli.finding import Finding
 from rivergate.cli.replay_reach import replay_findings
+from rivergate.cli.screen import screen
 from rivergate.domain.errors import RivergateError
 
 MEMORY_GB = 2.0
@@ -42,7 +43,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps([asdict(f) for f in findings]))
     else:
-        Console().print(_table(findings))
+        screen().print(_table(findings))
     if any(not f.ok and not f.needed_for for f in findings):
         raise typer.Exit(1)
 
@@ -135,6 +136,6 @@ def _table(findings: list[Finding]) -> Table:
     for column in ("", "what", "found", "for", "what to do"):
         table.add_column(column)
     for f in findings:
-        mark = "[green]✓[/]" if f.ok else "[yellow]-[/]" if f.needed_for else "[red]✗[/]"
+        mark = Text("✓", "green") if f.ok else Text("-", "yellow") if f.needed_for else Text("✗", "red")
         table.add_row(mark, f.what, f.found, f.needed_for, f.remedy)
     return table

@@ -6,12 +6,12 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rivergate.audit.explain import beginning, evidence
 from rivergate.audit.explain import explain as explanation_of
 from rivergate.cli.audit_db import AppOption, DataDirOption, JsonOption, event_reader, look_up, the_proposal
 from rivergate.cli.explain_screen import explanation_screen
+from rivergate.cli.screen import screen
 
 
 def explain(
@@ -41,5 +41,5 @@ def explain(
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=2) + "\n")
         return
-    console = Console(highlight=False)
+    console = screen()
     console.print(explanation_screen(found, console.width))

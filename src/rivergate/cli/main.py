@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from rivergate.cli.broker import broker
 from rivergate.cli.changing import restart, scale
@@ -23,6 +23,7 @@ from rivergate.cli.replay import replay
 from rivergate.cli.review import review
 from rivergate.cli.run import run as run_app
 from rivergate.cli.run import up
+from rivergate.cli.screen import screen
 from rivergate.cli.shards import shards
 from rivergate.cli.state import state
 from rivergate.cli.topics import topics
@@ -82,12 +83,8 @@ def run() -> None:
 
 def tell(error: RivergateError) -> None:
     """What happened, where, and what to do about it, on standard error."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = screen(stderr=True, soft_wrap=True)
     where = f"{error.where}: " if error.where else ""
-    console.print(f"[bold red]error[/] {_escaped(where + error.what)}")
+    console.print(Text.assemble(("error", "bold red"), f" {where}{error.what}"))
     if error.remedy:
-        console.print(f"[bold]→[/] {_escaped(error.remedy)}")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+        console.print(Text.assemble(("→", "bold"), f" {error.remedy}"))

@@ -114,7 +114,7 @@ def print_status(console: Console, plan: Plan, found: dict[str, Any]) -> None:
 def print_released(console: Console, plan: Plan, found: Released) -> None:
     """For people."""
     note = found.note
-    console.print(f"{plan.to} acts since {note.at}, released by {note.by}", highlight=False)
+    console.print(f"{plan.to} acts since {note.at}, released by {escape(note.by)}", highlight=False)
     table = Table.grid(padding=(0, 2))
     if found.pause is not None:
         table.add_row(

@@ -22,6 +22,7 @@ from rivergate.cli.app_place import (
 from rivergate.cli.patience import patient_progress
 from rivergate.cli.replay_screen import replay_screen
 from rivergate.cli.run import app_ref
+from rivergate.cli.screen import screen
 from rivergate.domain.errors import BadInput
 from rivergate.runtime.replay.own_process import ask_own_process
 from rivergate.runtime.spec import ProcessSpec
@@ -79,7 +80,7 @@ def replay(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     else:
-        console = Console(highlight=False)
+        console = screen()
         console.print(replay_screen(found, console.width))
     if not found["identical"]:
         raise typer.Exit(1)

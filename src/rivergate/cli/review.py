@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from rivergate.cli import review_screens as screens
 from rivergate.cli.review_client import ReviewClient, decision_in, find_credentials
+from rivergate.cli.screen import screen
 from rivergate.domain.clock import Micros
 from rivergate.domain.errors import BadInput
 from rivergate.review.view import ReviewDetail, ReviewItem
@@ -49,14 +49,14 @@ def list_reviews(
         _print_json(answer)
         return
     items = [ReviewItem.model_validate(i) for i in answer["reviews"]]
-    out = screens.stdout()
+    out = screen()
     if items:
         out.print(screens.queue_table(items, state, _now()))
     else:
         out.print("Nothing waits for you." if state == "open" else f"No reviews are {state}.")
     out.print(Text(screens.counts_line(answer["counts"]), style="dim"))
     if not answer["caught_up"]:
-        Console(stderr=True).print("The view is still catching up with the log.", style="yellow")
+        screen(stderr=True).print("The view is still catching up with the log.", style="yellow")
 
 
 @review.command()
@@ -71,7 +71,7 @@ def show(
     if as_json:
         _print_json(detail.model_dump(mode="json"))
     else:
-        screens.stdout().print(screens.detail_screen(detail, _now()))
+        screen().print(screens.detail_screen(detail, _now()))
 
 
 @review.command()
@@ -120,9 +120,9 @@ def resolve(
     if as_json:
         _print_json({"proposal_id": after.proposal_id, "status": status, "outcome": after.outcome})
     elif after.unresolved:
-        Console(stderr=True).print(f"Sent; the gate hasn't answered within {wait_s:g} s.", style="yellow")
+        screen(stderr=True).print(f"Sent; the gate hasn't answered within {wait_s:g} s.", style="yellow")
     else:
-        screens.stdout().print(f"The outcome is {after.outcome} now.")
+        screen().print(f"The outcome is {after.outcome} now.")
 
 
 @review.command("open")
@@ -157,11 +157,11 @@ def _decide(
         decided = decision.model_dump(mode="json") if decision else {"decision_id": decision_id, "answer": "sent"}
         _print_json({"proposal_id": after.proposal_id, "state": after.state, "decision": decided})
     else:
-        out = screens.stdout()
+        out = screen()
         out.print(screens.decision_line(decision) if decision else Text("sent", style="yellow"))
         out.print(Text.assemble("The review is ", screens.styled(str(after.state)), "."))
         if answer == "sent":
-            Console(stderr=True).print(f"The gate hasn't answered within {wait_s:g} s; see `show`.", style="yellow")
+            screen(stderr=True).print(f"The gate hasn't answered within {wait_s:g} s; see `show`.", style="yellow")
     if answer == "refused":
         raise typer.Exit(1)
 
@@ -170,7 +170,7 @@ def _confirm(detail: ReviewDetail, verdict: str) -> None:
     """Ask, unless nobody is there to answer."""
     if not sys.stdin.isatty():
         raise BadInput(f"nobody is there to confirm: {verdict} {detail.proposal_id}", remedy="add --yes")
-    Console(stderr=True).print(screens.detail_screen(detail, _now()))
+    screen(stderr=True).print(screens.detail_screen(detail, _now()))
     if not typer.confirm(f"{verdict.capitalize()} this {screens.safe(detail.kind, 60)}?", err=True):
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ import json
 import unicodedata
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +25,7 @@ STYLES = {
     "refused": "red",
     "failed": "red",
     "sent": "yellow",
+    "overdue": "yellow",
     "unknown": "yellow",
     "expired": "yellow",
 }
@@ -106,9 +107,9 @@ def _head(r: ReviewDetail, now: Micros) -> Table:
     if r.denial:
         grid.add_row("denied", Text(safe(r.denial), style="red"))
     for o in r.outcomes:
-        said = f" by {safe(o.by, 60)}" if o.by else ""
+        said = f" by {safe(o.by, 60)}, {o.answer}" if o.by else ""
         grid.add_row(
-            "resolved" if o.by else "outcome", styled(o.status).append(f"{said}  {safe(value_text(o.detail), 300)}")
+            "resolution" if o.by else "outcome", styled(o.status).append(f"{said}  {safe(value_text(o.detail), 300)}")
         )
     grid.add_row("event", safe(r.event_id, 200))
     grid.add_row("trace", r.trace_id)
@@ -179,8 +180,3 @@ def _grid() -> Table:
 def counts_line(counts: dict[str, int]) -> str:
     """How much of what there is, in words."""
     return ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "no reviews yet"
-
-
-def stdout() -> Console:
-    """For what was asked for; everything else goes to stderr."""
-    return Console(highlight=False)

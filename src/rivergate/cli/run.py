@@ -261,7 +261,7 @@ def announce(console: Console, session: Session) -> None:
     table.add_row("[bold]Kafka[/]", session.bootstrap)
     if (page := session.review_url()) is not None:
         table.add_row("[bold]review page[/]", page)
-    table.add_row("[bold]data[/]", str(session.data.root))
-    table.add_row("[bold]logs[/]", str(session.data.logs))
+    table.add_row("[bold]data[/]", escape(str(session.data.root)))
+    table.add_row("[bold]logs[/]", escape(str(session.data.logs)))
     table.add_row("", "Ctrl-C ends it; nothing is lost")
     console.print(table)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rivergate.adapters.kafka_status import ShardStatus, StatusFollower, read_statuses
 from rivergate.adapters.kafka_tail import KafkaTail
 from rivergate.cli.app_place import broker_of
+from rivergate.cli.screen import screen
 from rivergate.domain.clock import rfc3339
 from rivergate.domain.errors import BadInput, RivergateError
 from rivergate.runtime.paths import DataDir, default_data_dir
-from rivergate.runtime.running import Running, read_running
+from rivergate.runtime.running import demand_running, running_now
 from rivergate.runtime.supervision import commands
 from rivergate.runtime.supervision.commands import parse_shard
 from rivergate.topics.near import did_you_mean
@@ -50,7 +51,7 @@ def list_shards(
     if as_json:
         typer.echo(json.dumps([asdict(s) for s in statuses]))
         return
-    Console().print(_table(statuses))
+    screen().print(_table(statuses))
 
 
 @shards.command()
@@ -63,10 +64,8 @@ def park(
     """Stop a shard on purpose: it drains and stays parked, over restarts of the app too, until it is resumed."""
     stage, number = parse_shard(shard)
     data = _data_of(app, data_dir)
-    bootstrap = _demand_running(data, app).bootstrap
-    known = sorted(f"{stage}/{n}" for stage, n in read_statuses(bootstrap, app))
-    if shard not in known:
-        raise BadInput(f"app {app} has no shard {shard}", remedy=did_you_mean(shard, known, "`rivergate shards list`"))
+    bootstrap = demand_running(data, app).bootstrap
+    _status_of(shard, bootstrap, app)
     why = f"parked by {getpass.getuser()} at {rfc3339(time.time_ns() // 1000)}: {reason or 'no reason given'}"
     commands.park(data, stage, number, f"{why}\n→ `rivergate shards resume {shard} --app {app}` starts it again")
     if not _waited(bootstrap, app, (stage, number), why):
@@ -83,10 +82,24 @@ def resume(shard: ShardArgument, app: AppOption, data_dir: DataDirOption = None)
     """Start a parked shard again: one parked on purpose, or one whose complaint has been mended."""
     stage, number = parse_shard(shard)
     data = _data_of(app, data_dir)
-    if not commands.unpark(data, stage, number):
-        _demand_running(data, app)
-        commands.ask_to_resume(data, stage, number)
+    if commands.unpark(data, stage, number):
+        typer.echo(f"{shard} starts again" + ("" if running_now(data) else " with the app"))
+        return
+    found = _status_of(shard, demand_running(data, app).bootstrap, app)
+    if found.state != "parked":
+        raise BadInput(f"{shard} isn't parked: it is {found.state}", remedy="`rivergate shards list` shows which are")
+    commands.ask_to_resume(data, stage, number)
     typer.echo(f"{shard} starts again")
+
+
+def _status_of(shard: str, bootstrap: str, app: str) -> ShardStatus:
+    """The newest report of a shard of the app that runs there. Raises `BadInput` where there is no such shard."""
+    known = {f"{stage}/{n}": status for (stage, n), status in read_statuses(bootstrap, app).items()}
+    if shard not in known:
+        raise BadInput(
+            f"app {app} has no shard {shard}", remedy=did_you_mean(shard, sorted(known), "`rivergate shards list`")
+        )
+    return known[shard]
 
 
 def _waited(bootstrap: str, app: str, shard: tuple[str, int], why: str) -> bool:
@@ -108,18 +121,11 @@ def _data_of(app: str, data_dir: Path | None) -> DataDir:
     return DataDir(data_dir or default_data_dir(app))
 
 
-def _demand_running(data: DataDir, app: str) -> Running:
-    found = read_running(data.state_file)
-    if found is None:
-        raise BadInput(f"app {app} doesn't run on this data directory", remedy="start it with `rivergate run`")
-    return found
-
-
 def _table(statuses: list[ShardStatus]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("shard", "state", "worker", "since", "why"):
         table.add_column(column)
     for s in statuses:
-        state = f"[{_STYLES.get(s.state, '')}]{s.state}[/]" if s.state in _STYLES else s.state
+        state = Text(s.state, _STYLES.get(s.state, ""))
         table.add_row(f"{s.stage}/{s.shard}", state, s.worker, s.at[:19].replace("T", " "), s.reason)
     return table

@@ -19,6 +19,7 @@ from rivergate.cli.app_place import (
     place_of,
 )
 from rivergate.cli.patience import patient_progress
+from rivergate.cli.screen import screen
 from rivergate.cli.state_screen import state_screen
 from rivergate.runtime.replay.own_process import ask_own_process
 
@@ -63,5 +64,5 @@ def state(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    console = Console(highlight=False)
+    console = screen()
     console.print(state_screen(found, console.width))

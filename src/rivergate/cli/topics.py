@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rivergate.adapters.kafka_admin import KafkaAdmin
+from rivergate.cli.screen import screen
 from rivergate.domain import names
 from rivergate.domain.errors import BrokerUnavailable, ConfigError
 from rivergate.runtime.app import load_app
@@ -151,7 +151,7 @@ def _print_list(specs: Sequence[TopicSpec], there: Mapping[str, BrokerTopic] | N
             *presence,
             flow.append(f"\n{declared.why}", "dim") if why else flow,
         )
-    Console().print(table)
+    screen().print(table)
 
 
 def _parties(named: Sequence[str]) -> str:
@@ -176,7 +176,7 @@ def _report(changes: Sequence[Change], bootstrap: str, *, as_json: bool, done: b
 
 
 def _print_changes(changes: Sequence[Change], bootstrap: str, *, done: bool) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = screen(soft_wrap=True)
     table = Table(box=None, show_header=False, pad_edge=False)
     for c in changes:
         if c.kind != "same":

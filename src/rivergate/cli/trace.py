@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from rivergate.audit.errors import NotFound
 from rivergate.audit.stored import StoredSpan
 from rivergate.cli.audit_db import AppOption, DataDirOption, JsonOption, look_up, the_trace
+from rivergate.cli.screen import screen
 from rivergate.cli.trace_screen import trace_screen
 
 trace = typer.Typer(help="Traces: what every stage did about an event.", no_args_is_help=True)
@@ -50,7 +50,7 @@ def show(
         found = {"trace_id": named.trace_id, "spans": list(map(_plain, spans)), "batches": list(map(_plain, batches))}
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    console = Console(highlight=False)
+    console = screen()
     console.print(trace_screen(named, spans, batches, console.width, everything=everything))
 
 

@@ -35,7 +35,8 @@ class ExpiringIds:
         self._marks[name] = mark
         heappush(self._due, (until, name))
         while len(self._due) > self._limit:
-            self.horizon, oldest = heappop(self._due)
+            due, oldest = heappop(self._due)
+            self.horizon = max(self.horizon, due)
             del self._marks[oldest]
             self.forgotten += 1
 

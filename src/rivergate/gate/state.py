@@ -8,7 +8,8 @@ Bounds (by count; by age in brackets), each with a counter for what fell out or 
 | decision ids (an hour after `decided_at`) | `DECIDED` | likewise |
 | open reviews (until they expire) | `OPEN_REVIEWS` | further proposals under review are denied (`queue_full`) |
 | settled reviews, for the reason of a refusal | `SETTLED` | the oldest fall out |
-| actions between intent and final outcome | `IN_FLIGHT` | the oldest fall out (`forgotten_actions`) |
+| actions between intent and final outcome, or with a resolution that waits for the unknown one | `IN_FLIGHT` | the oldest fall out (`forgotten_actions`) |
+| actions that can't be resolved any more, for the refusal of who does | `SETTLED` | the oldest fall out |
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class GateState:
         self.reviews: dict[str, Review] = {}
         self.settled: dict[str, str] = {}
         self.in_flight: dict[str, dict[str, Any]] = {}
+        self.closed: dict[str, None] = {}
         self.keys: dict[str, bytes] = {}
         self.policy: PolicySource | None = None
         self.counters: Counter[str] = Counter()
@@ -92,6 +94,10 @@ class GateState:
         """An action was begun, or nobody knows how it ended."""
         self.counters["forgotten_actions"] += _keep(self.in_flight, proposal_id, what, IN_FLIGHT)
 
+    def close_action(self, proposal_id: str) -> None:
+        """Nobody can resolve this action any more; for a while that is known."""
+        _keep(self.closed, proposal_id, None, SETTLED)
+
     # --- snapshots -----------------------------------------------------------------------------------------
 
     def dump(self) -> bytes:
@@ -104,6 +110,7 @@ class GateState:
             "reviews": {pid: review.to_json() for pid, review in self.reviews.items()},
             "settled": list(self.settled.items()),
             "in_flight": list(self.in_flight.items()),
+            "closed": list(self.closed),
             "keys": {name: base64.b64encode(key).decode() for name, key in self.keys.items()},
             "policy": None
             if policy is None
@@ -125,6 +132,7 @@ class GateState:
             state.reviews = {pid: Review.from_json(r) for pid, r in value["reviews"].items()}
             state.settled = dict(value["settled"])
             state.in_flight = dict(value["in_flight"])
+            state.closed = dict.fromkeys(value.get("closed", ()))  # states of before have none
             state.keys = {name: base64.b64decode(key, validate=True) for name, key in value["keys"].items()}
             state.policy = None if value["policy"] is None else PolicySource(*value["policy"])
             state.counters = Counter(value["counters"])

@@ -2,7 +2,8 @@
 
 **Hop by hop.** Each shard looks at the next hop alone. An agent or a graph reads no more events while the gate is too
 far behind on the partition that it writes its proposals to. The gate reads no more proposals of a partition while its
-shard of effects is too far behind on the actions there, and none at all while too many proposals wait for people.
+shard of effects is too far behind on the actions there (if the app has effectors), and none at all while too many
+proposals wait for people.
 Effects read no more actions while too many are open (`kernel.performer`). So a slow effector or a full review queue
 makes records wait on the log, up to the events themselves, and never in a process.
 

@@ -69,6 +69,16 @@ class Case:
         return max(self.all("outcome"), key=lambda f: f.order, default=None)
 
     @property
+    def final(self) -> Fact | None:
+        """The outcome that nothing comes after, if there is one."""
+        return next((f for f in self.all("outcome") if f.value["status"] != "unknown"), None)
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether effects have still to say how its action ended: that may be an unknown outcome, which takes a person."""
+        return self.final is None and ("action" in self.facts or bool(self.all("intent")))
+
+    @property
     def unresolved(self) -> bool:
         """Whether nobody knows what came of the action: a person has to say."""
         newest = self.outcome

@@ -77,7 +77,8 @@ def _settled(v: dict[str, Any]) -> _Words:
 
 def _outcome(v: dict[str, Any]) -> _Words:
     effect = f" (effect: {v['effect']})" if v.get("effect") else ""
-    return f"outcome: {v['status']}{effect}", _plain(v["detail"]), _TONES.get(v["status"], "plain")
+    by = f", resolved by {v['resolved_by']}" if v.get("resolved_by") else ""
+    return f"outcome: {v['status']}{effect}{by}", _plain(v["detail"]), _TONES.get(v["status"], "plain")
 
 
 def _plain(detail: Any) -> str:
@@ -96,5 +97,5 @@ _WORDS: dict[str, Callable[[dict[str, Any]], _Words]] = {
     names.DENIAL_V1: lambda v: ("denied", v["reason"], "bad"),
     names.INTENT_V1: lambda v: (f"attempt {v['attempt']} begins", f"not after {v['not_after']}", "plain"),
     names.OUTCOME_V1: _outcome,
-    names.RESOLUTION_V1: lambda v: (f"resolved as {v['status']} by {v['by']}", v["note"], "plain"),
+    names.RESOLUTION_V1: lambda v: (f"resolution {v['status']} sent by {v['by']}", v["note"], "plain"),
 }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from rivergate.domain.clock import parse_rfc3339
+from rivergate.domain.clock import SECOND, Micros, parse_rfc3339
 from rivergate.domain.ids import parse_traceparent, trace_id_of
 from rivergate.review.case import Case
 from rivergate.review.fact import Fact
@@ -15,13 +15,23 @@ from rivergate.review.view import DecisionView, OutcomeView, ReasonView, ReviewD
 
 HEADLINE_CHARS = 120
 
+OVERDUE_S = 300
+"""After so long a decision without an answer isn't waited for any more. The gate answers within a second where it isn't held
+up, and never a decision that it reads over an hour late: that one goes to the dead letters.
+"""
 
-def item_of(case: Case) -> ReviewItem:
+_OVERDUE = (
+    f"the gate hasn't answered it for over {OVERDUE_S // 60} minutes: it may never count; "
+    "decide again while the review is open"
+)
+
+
+def item_of(case: Case, now: Micros) -> ReviewItem:
     """The case as a line of the queue."""
-    return ReviewItem(**_item_fields(case))
+    return ReviewItem(**_item_fields(case, decisions_of(case, now)))
 
 
-def detail_of(case: Case) -> ReviewDetail:
+def detail_of(case: Case, now: Micros) -> ReviewDetail:
     """The case with all that is known of it."""
     current, about = case.current, case.about
     shown = current or about
@@ -31,8 +41,9 @@ def detail_of(case: Case) -> ReviewDetail:
     proposal = case.get("proposal")
     denial = case.get("denial")
     event_id = str(value.get("event_id", ""))
+    decisions = decisions_of(case, now)
     return ReviewDetail(
-        **_item_fields(case),
+        **_item_fields(case, decisions),
         app=proposal.value["app"] if proposal else None,
         arguments=seen.get("arguments", {}),
         changed=_changed(opened, current),
@@ -47,13 +58,13 @@ def detail_of(case: Case) -> ReviewDetail:
         event=value.get("event", {}),
         trace_id=trace_id(case),
         denial=denial.value["reason"] if denial else None,
-        decisions=decisions_of(case),
+        decisions=decisions,
         outcomes=_outcomes(case),
         history=history_of(case),
     )
 
 
-def decisions_of(case: Case) -> tuple[DecisionView, ...]:
+def decisions_of(case: Case, now: Micros) -> tuple[DecisionView, ...]:
     """Every decision with the gate's answer, in the order in which they were written."""
     settled = case.get("settled")
     confirmed = set(settled.value["decisions"]) if settled else set()
@@ -61,6 +72,7 @@ def decisions_of(case: Case) -> tuple[DecisionView, ...]:
     for fact in case.all("decision"):
         v = fact.value
         judged = case.get(f"judged/{v['decision_id']}")
+        overdue = judged is None and parse_rfc3339(v["decided_at"]) < now - OVERDUE_S * SECOND
         shown.append(
             DecisionView(
                 decision_id=v["decision_id"],
@@ -69,8 +81,8 @@ def decisions_of(case: Case) -> tuple[DecisionView, ...]:
                 note=v["note"],
                 decided_at=v["decided_at"],
                 revision=v["revision"],
-                answer=_answer(judged, confirmed, v["decision_id"]),
-                reason=judged.value["reason"] if judged else "",
+                answer="overdue" if overdue else _answer(judged, confirmed, v["decision_id"]),
+                reason=judged.value["reason"] if judged else _OVERDUE if overdue else "",
                 approvals=judged.value["approvals"] if judged else None,
                 needed=judged.value["needed"] if judged else None,
             )
@@ -107,12 +119,11 @@ def _text(of: Mapping[str, Any], field: str) -> str:
     return "" if found is None else str(found)
 
 
-def _item_fields(case: Case) -> dict[str, Any]:
+def _item_fields(case: Case, decisions: Sequence[DecisionView]) -> dict[str, Any]:
     current, about, opened = case.current, case.about, case.get("opened")
     proposal, settled, newest = case.get("proposal"), case.get("settled"), case.outcome
     value: Mapping[str, Any] = about.value if about else {}
     seen: Mapping[str, Any] = current.value if current else {}
-    decisions = decisions_of(case)
     revision = seen.get("revision", 0)
     counted = [d for d in decisions if d.answer in {"counted", "confirmed"} and d.revision == revision]
     return {
@@ -188,17 +199,30 @@ def _contribution(reason: Mapping[str, Any]) -> float | None:
 
 
 def _outcomes(case: Case) -> tuple[OutcomeView, ...]:
-    views = []
-    for fact in (*case.all("outcome"), *case.all("resolution")):
-        v = fact.value
-        resolved = "by" in v
-        views.append(
-            OutcomeView(
-                status=v["status"],
-                detail=v["note"] if resolved else v["detail"],
-                effect=v.get("effect"),
-                at=fact.at,
-                by=v["by"] if resolved else v.get("resolved_by"),
-            )
-        )
+    """What the log says came of it, and what people say without its being the final outcome."""
+    final = case.final
+    views = [_reported(fact) for fact in case.all("outcome")]
+    views += [
+        _said(fact, "superseded" if final else "sent")
+        for fact in case.all("resolution")
+        if final is None or not _confirms(final.value, fact.value)
+    ]
     return tuple(sorted(views, key=lambda o: parse_rfc3339(o.at)))
+
+
+def _reported(fact: Fact) -> OutcomeView:
+    v, by = fact.value, fact.value.get("resolved_by")
+    answer: Literal["confirmed"] | None = "confirmed" if by else None
+    return OutcomeView(status=v["status"], detail=v["detail"], effect=v.get("effect"), at=fact.at, by=by, answer=answer)
+
+
+def _said(fact: Fact, answer: Literal["sent", "superseded"]) -> OutcomeView:
+    v = fact.value
+    return OutcomeView(
+        status=v["status"], detail=v["note"], effect=v.get("effect"), at=fact.at, by=v["by"], answer=answer
+    )
+
+
+def _confirms(final: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether the gate wrote the final outcome on this word of a person."""
+    return (final.get("resolved_by"), final["status"]) == (said["by"], said["status"])

@@ -66,11 +66,12 @@ class ReviewService:
 
     def items(self, query: Query) -> Sequence[ReviewItem]:
         """The lines of the queue that are asked for."""
-        return [item_of(c) for c in self.store.cases(query)]
+        now = self.clock()
+        return [item_of(c, now) for c in self.store.cases(query)]
 
     def detail(self, proposal_id: str) -> ReviewDetail:
         """One review or unresolved action, by its id or a unique beginning of it. Raises `ReviewNotFound`."""
-        return detail_of(self._case(proposal_id))
+        return detail_of(self._case(proposal_id), self.clock())
 
     # --- writing -----------------------------------------------------------------------------------------------
 

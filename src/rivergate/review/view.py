@@ -57,7 +57,9 @@ class RuleView(View):
 
 
 class DecisionView(View):
-    """A decision and the gate's answer: sent, counted, confirmed (it settled the review) or refused."""
+    """A decision and the gate's answer: sent, counted, confirmed (it settled the review) or refused; overdue, if there is
+    still none. `reason` says why it is refused or overdue.
+    """
 
     decision_id: str
     verdict: str
@@ -65,20 +67,23 @@ class DecisionView(View):
     note: str
     decided_at: str
     revision: int
-    answer: Literal["sent", "counted", "confirmed", "refused"]
+    answer: Literal["sent", "overdue", "counted", "confirmed", "refused"]
     reason: str
     approvals: int | None
     needed: int | None
 
 
 class OutcomeView(View):
-    """What came of the action, or a person's word on it."""
+    """What came of the action, or a person's word on it (`by`) with the gate's answer: sent, confirmed (it is the final
+    outcome) or superseded (another one is). What effects report has no answer.
+    """
 
     status: str
     detail: Any
     effect: str | None
     at: str
     by: str | None
+    answer: Literal["sent", "confirmed", "superseded"] | None
 
 
 class StepView(View):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from rivergate.adapters.kafka_lag import LagClient
 from rivergate.domain import names
-from rivergate.kernel.brake import Awaited, Brake, TooFarBehind, TooMuchKept
+from rivergate.kernel.brake import Awaited, Brake, Hold, TooFarBehind, TooMuchKept
 from rivergate.kernel.shard import ShardSpec
 from rivergate.ports import Fold
 from rivergate.runtime.limits import waiting
@@ -24,6 +24,7 @@ class Brakes:
     def __init__(self, spec: ProcessSpec) -> None:
         self._app = spec.app.name
         self._waiting = waiting(spec)
+        self._has_effects = bool(spec.options.get("effectors"))
         self._client = LagClient(spec.bootstrap, spec.security)
 
     def proposer(self, shard: ShardSpec, progress: RecoveryReports, replies: Sequence[str] = ()) -> Brake:
@@ -36,14 +37,17 @@ class Brakes:
         return Brake(shard.name, [gate], progress.waits)
 
     def gate(self, shard: ShardSpec, progress: RecoveryReports) -> Brake:
-        """The gate's, which waits for each shard of effects, and for people."""
+        """The gate's, which waits for people, and for each shard of effects, if the app has any: where it declares no
+        effector, nobody reads its actions, and nobody is behind.
+        """
         proposals = names.topic(self._app, names.PROPOSALS)
         inputs = frozenset(tp for tp in shard.inputs if tp[0] == proposals)
-        actions = names.topic(self._app, names.ACTIONS)
-        awaited = [Awaited(f"{names.EFFECTS}/{p}", (actions, p), frozenset([(t, p)])) for t, p in sorted(inputs)]
-        people = TooMuchKept("people", "reviews", open_reviews, self._waiting.reviews_waiting, inputs)
-        effects = self._behind(names.ACTIONS, names.EFFECTS, awaited, self._waiting.actions_waiting)
-        return Brake(shard.name, [effects, people], progress.waits)
+        holds: list[Hold] = [TooMuchKept("people", "reviews", open_reviews, self._waiting.reviews_waiting, inputs)]
+        if self._has_effects:
+            actions = names.topic(self._app, names.ACTIONS)
+            awaited = [Awaited(f"{names.EFFECTS}/{p}", (actions, p), frozenset([(t, p)])) for t, p in sorted(inputs)]
+            holds.append(self._behind(names.ACTIONS, names.EFFECTS, awaited, self._waiting.actions_waiting))
+        return Brake(shard.name, holds, progress.waits)
 
     def _behind(self, what: str, reader: str, awaited: Sequence[Awaited], limit: int) -> TooFarBehind:
         lag = self._client.lag(names.group(self._app, reader), [a.partition for a in awaited])

@@ -51,7 +51,7 @@ class Place:
         """Its models, to be added to. Its keys are made where it has none yet. Raises `BadInput`, `ConfigError`."""
         keys.ensure_keys(self.data.make().keys)
         if self.snapshots is not None:
-            self.data.note_snapshots(self.snapshots)
+            self.data.demand_snapshots_at(self.snapshots)
         return self._store(keys.load_key(self.data.keys, keys.SNAPSHOTS))
 
     def _store(self, key: SigningKey | VerifyingKey) -> ModelStore:
@@ -98,7 +98,12 @@ def import_snapshot(place: Place, other: OtherSnapshot, who: str, why: str) -> I
 def _vouched(place: Place, make: str, source: dict[str, str], content: bytes, who: str, why: str) -> ImportedModel:
     store = place.store_to_sign()
     note = ModelNote(who, rfc3339(time.time_ns() // 1000), why, make, source, versions())
-    return store.get(store.put(note, content))
+    found = store.get(store.put(note, content))
+    if place.snapshots is not None:
+        place.data.note_snapshots(
+            place.snapshots
+        )  # only now: what doesn't take a model is no place for the app's snapshots
+    return found
 
 
 def _tried(app: str, content: bytes, *, is_state: bool, attribute: str | None) -> tuple[str, bytes]:

@@ -23,6 +23,11 @@ def audit_db(data_dir: Path) -> Path:
     return data_dir / "audit.db"
 
 
+def from_anywhere(store: str) -> str:
+    """The same store from whatever working directory: a path becomes absolute, a URL is so already."""
+    return store if "://" in store or "::" in store else str(Path(store).expanduser().absolute())
+
+
 @dataclass(frozen=True, slots=True)
 class DataDir:
     """An app's data directory; `make` creates it readable by its owner alone."""
@@ -55,10 +60,10 @@ class DataDir:
         except FileNotFoundError:
             return str(self.root / "snapshots")
 
-    def note_snapshots(self, url: str) -> None:
-        """Keep snapshots at this URL from the first start on. Raises `BadInput` where they are elsewhere already."""
+    def demand_snapshots_at(self, url: str) -> None:
+        """Raise `BadInput` where the app's snapshots are elsewhere already."""
         noted = self.snapshots
-        if url == noted:
+        if from_anywhere(noted) == from_anywhere(url):
             return
         if self._snapshots_file.exists() or (self.root / "snapshots").exists():
             raise BadInput(
@@ -66,7 +71,13 @@ class DataDir:
                 where=str(self.root),
                 remedy=f"leave the option out; or, while nothing runs, copy all from there and write the URL into {self._snapshots_file}",
             )
-        self._snapshots_file.write_text(f"{url}\n")
+
+    def note_snapshots(self, url: str) -> None:
+        """Keep snapshots at this URL from the first start on. Raises `BadInput` as `demand_snapshots_at` does."""
+        self.demand_snapshots_at(url)
+        whole = from_anywhere(url)
+        if whole != self.snapshots:
+            self._snapshots_file.write_text(f"{whole}\n")
 
     @property
     def _snapshots_file(self) -> Path:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rivergate.domain.errors import AlreadyRunning, BadInput
+from rivergate.runtime.lock import demand_unlocked
 from rivergate.runtime.paths import DataDir
 
 LOOK_S = 0.02
@@ -118,3 +120,29 @@ def read_running(path: Path) -> Running | None:
     except (OSError, ValueError):
         return None
     return Running(**(value | {"processes": tuple(StageProcess(**p) for p in value["processes"])}))
+
+
+def running_now(data: DataDir) -> Running | None:
+    """What the supervisor says that holds the data directory, or None where none does: one that was killed leaves its
+    file behind.
+    """
+    found = read_running(data.state_file)
+    if found is None:
+        return None
+    try:
+        demand_unlocked(data.lock_file)
+    except AlreadyRunning:
+        return found
+    return None
+
+
+def demand_running(data: DataDir, app: str) -> Running:
+    """The same where an operator wants something of it. Raises `BadInput`."""
+    found = running_now(data)
+    if found is None:
+        raise BadInput(
+            f"app {app} doesn't run on this data directory",
+            where=str(data.root),
+            remedy="start it with `rivergate run`",
+        )
+    return found

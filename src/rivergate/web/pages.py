@@ -49,9 +49,9 @@ def queue(request: Request, site: TheSite, state: str = "open", kind: str = "", 
 
 
 @router.get("/rows")
-def rows(request: Request, site: TheSite, state: str = "open", kind: str = "", v: int = -1) -> Response:
+def rows(request: Request, site: TheSite, state: str = "open", kind: str = "", v: str = "") -> Response:
     """The queue's rows, if anything has changed since version `v`."""
-    if v == site.service.store.version():
+    if v == site.version():
         return Response(status_code=204)
     return site.page(request, "_rows.html", **_rows(site, state, kind))
 
@@ -69,19 +69,19 @@ def live(
     site: TheSite,
     revision: int,
     digest: str,
-    v: int = -1,
+    v: str = "",
 ) -> Response:
     """What can change of a review that somebody looks at, if anything has."""
-    if v == site.service.store.version():
+    if v == site.version():
         return Response(status_code=204)
     r = site.service.detail(proposal_id)
     return site.page(request, "_live.html", r=r, seen_revision=revision, seen_digest=digest)
 
 
 @router.get("/answers/{proposal_id}/{record_id}")
-def answer(request: Request, proposal_id: str, record_id: str, site: TheSite, v: int = -1) -> Response:
+def answer(request: Request, proposal_id: str, record_id: str, site: TheSite, v: str = "") -> Response:
     """What the gate answered to a decision that was sent."""
-    if v == site.service.store.version():
+    if v == site.version():
         return Response(status_code=204)
     return site.page(request, "_answer.html", sent=_sent(site, f"{proposal_id}.{record_id}"))
 
@@ -174,7 +174,7 @@ def _next(site: Site, proposal_id: str) -> str | None:
 
 
 def _answered(item: ReviewItem) -> bool:
-    """Whether somebody's decision on it is on its way to the gate."""
+    """Whether somebody's decision on it is on its way to the gate; one that is overdue isn't waited for."""
     return item.unanswered > 0
 
 

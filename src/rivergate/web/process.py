@@ -37,7 +37,10 @@ def run_review(spec: ProcessSpec, stop: threading.Event) -> None:
         trace_url=str(spec.options.get("trace_url") or ""),
     )
     parts = ReviewParts(
-        store=SqlReviewStore(str(spec.options.get("review_db") or f"sqlite:///{data.review_db}")),
+        store=SqlReviewStore(
+            str(spec.options.get("review_db") or f"sqlite:///{data.review_db}"),
+            effects=bool(spec.options.get("effectors")),
+        ),
         writer=KafkaWriter(spec.bootstrap, spec.security),
         tail=KafkaTail(spec.bootstrap, f"{app}.review", spec.security),
         key=keys.load_key(data.keys, keys.REVIEW),

@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from rivergate.domain.clock import SECOND
 from rivergate.review.service import ReviewService
 from rivergate.web import display
 from rivergate.web.credentials import Credentials
@@ -71,13 +72,19 @@ class Site:
             nonce=request.state.nonce,
             session=session,
             status=self.status,
-            version=self.service.store.version() if session else 0,
+            version=self.version() if session else "",
             time_left=lambda expires_at: display.time_left(expires_at, now),
             new_id=lambda: secrets.token_hex(16),
             trace_link=self.trace_link,
             **values,
         )
         return HTMLResponse(content, status)
+
+    def version(self) -> str:
+        """What a page stands for: it is another one once the view has changed, and each minute, since a decision that
+        nobody answers grows overdue.
+        """
+        return f"{self.service.store.version()}.{self.service.clock() // (60 * SECOND)}"
 
     def trace_link(self, trace_id: str) -> str:
         """Where the trace can be opened, or nothing."""

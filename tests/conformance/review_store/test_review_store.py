@@ -244,6 +244,19 @@ def test_old_cases_fall_out_and_waiting_ones_stay(open_store: MakeStore) -> None
     assert kept[-1] == 229
 
 
+@pytest.mark.parametrize("effects", [True, False])
+def test_an_action_stays_until_effects_say_how_it_ended(open_store: MakeStore, *, effects: bool) -> None:
+    """Its outcome may become unknown, and then a person needs to see it; an app without effects waits for nothing."""
+    store = open_store(kept_s=3600, kept_cases=10, effects=effects)
+    log = kit.MemoryLog()
+    for n in range(3):
+        store.write([log.append(names.ACTION_V1, kit.action(n, "allow"))])
+    store.write([log.append(names.INTENT_V1, kit.intent(1)), log.append(names.OUTCOME_V1, kit.outcome(2))])
+    for n in range(100, 230):
+        store.write([log.append(names.DENIAL_V1, kit.denial(n, "no"), kit.START + 2 * kit.HOUR + n)])
+    assert [store.case(kit.proposal_id(n)) is not None for n in range(3)] == [effects, effects, False]
+
+
 def test_a_database_of_another_version_is_rebuilt(
     store: SqlReviewStore, open_store: MakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
+from rivergate.cli import dlq as dlq_module
 from rivergate.cli.dlq import _named, _waiting, dlq
 from rivergate.cli.dlq_screen import as_dict, print_letter, print_letters
 from rivergate.domain.dead_letter import DeadLetter, Redriven
 from rivergate.domain.errors import BadInput
 from rivergate.domain.record import Record
+from rivergate.runtime.declaration import Declaration
+from rivergate.runtime.paths import DataDir
 
 REDRIVEN = Redriven("2/17", "ada", "2026-01-02T03:04:05.000000Z", corrected=True)
 
@@ -122,3 +128,75 @@ def test_all_means_what_is_left_and_can_be_redriven() -> None:
     """Oldest first."""
     found = [of_topic("telemetry", 5), of_topic("telemetry", 4), of_topic("plant.actions", 1), of_topic("telemetry", 2)]
     assert [x.id for x in _waiting(found, {"2/2": REDRIVEN})] == ["2/4", "2/5"]
+
+
+class Redriver:
+    """Stands for `DeadLetters` and `KafkaRedriver` at once: two letters of the gate, one of an agent; notes what is put back."""
+
+    def __init__(self, *_: object) -> None:
+        self.put: list[str] = []
+        self.letters = {
+            x.id: x for x in (letter(b"{}"), of_topic("plant.decisions", 5), of_topic("plant.decisions", 6))
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to release."""
+
+    def redriven(self) -> dict[str, Redriven]:
+        """None was."""
+        return {}
+
+    def find(self, _: object) -> Iterable[DeadLetter]:
+        """All."""
+        return self.letters.values()
+
+    def get(self, ids: Iterable[str]) -> Iterable[DeadLetter]:
+        """These."""
+        return [self.letters[x] for x in ids]
+
+    def put_back(self, letters: Iterable[DeadLetter], *_: object) -> None:
+        """Note them."""
+        self.put += [x.id for x in letters]
+
+
+@pytest.fixture
+def redriver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Redriver:
+    """The app's agent is named inspector now; it was watcher before."""
+    found = Redriver()
+    monkeypatch.setattr(dlq_module, "_letters", lambda *_: found)
+    monkeypatch.setattr(dlq_module, "KafkaRedriver", lambda *_: found)
+    stages = {"agent-inspector": 1, "gate": 1, "effects": 1}
+    Declaration("plant", 1, stages, ("agent-inspector",), (), {}, tmp_path, (), (), {}).write(
+        DataDir(tmp_path).declaration_file
+    )
+    return found
+
+
+def redrive(folder: Path, *words: str) -> Result:
+    """Run the command without asking."""
+    where = ["--app", "plant", "--bootstrap", "127.0.0.1:1", "--data-dir", str(folder), "--yes"]
+    return CliRunner().invoke(dlq, ["redrive", *words, *where])
+
+
+def test_a_letter_whose_stage_is_gone_is_refused_before_anything_is_written(redriver: Redriver, tmp_path: Path) -> None:
+    """Every stage would pass over it; the remedy says what to do instead."""
+    refused = redrive(tmp_path, "2/5", "2/17").exception
+    assert isinstance(refused, BadInput)
+    assert "app plant has no agent-watcher any more" in refused.what
+    assert "rivergate produce" in refused.remedy
+    assert redriver.put == []
+
+
+def test_all_leaves_out_what_no_stage_would_handle(redriver: Redriver, tmp_path: Path) -> None:
+    """It is counted apart; where no app was started nobody can know, and all are put back."""
+    done = redrive(tmp_path, "--all")
+    assert done.stdout == "put back: 2 on plant.decisions\n"
+    assert "1 left out: app plant has no agent-watcher any more" in done.stderr
+    assert redriver.put == ["2/5", "2/6"]
+    redriver.put.clear()
+    DataDir(tmp_path).declaration_file.unlink()
+    assert redrive(tmp_path, "--all").stderr == ""
+    assert set(redriver.put) == {"2/5", "2/6", "2/17"}

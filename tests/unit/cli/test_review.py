@@ -128,6 +128,18 @@ def test_terminal_sequences_of_others_are_shown_not_obeyed(terminal: Terminal) -
     assert "U+001B" in terminal.run("show", kit.proposal_id(2)).stdout
 
 
+def test_brackets_of_others_are_text(terminal: Terminal) -> None:
+    """An argument can't break the screen, nor style or hide a part of itself."""
+    odd = "[/x] [red]gone[/red] [type=missing]"
+    terminal.world.happened(
+        names.REVIEW_OPENED_V1, kit.opened(2, {"x": odd}, kind="[bold]k[/]", event_id="[/event]#1", tier="[/t]")
+    )
+    shown = terminal.run("show", kit.proposal_id(2)).stdout
+    for text in (odd, "[bold]k[/]", "[/event]#1", "[/t]"):
+        assert text in shown
+    assert "[bold]k[/]" in terminal.run("list").stdout
+
+
 def test_a_service_that_is_not_there_says_how_to_start_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether no app ever ran here or the one that did is gone."""
     monkeypatch.chdir(tmp_path)

@@ -23,6 +23,8 @@ START: Micros = parse_rfc3339("2026-03-01T12:00:00Z")
 OPERATOR = SigningKey(b"o" * 32)
 REVIEW_SERVICE = SigningKey(b"r" * 32)
 STRANGER = SigningKey(b"s" * 32)
+P = "a" * 32
+"""Id of a proposal whose action the records about effects are of."""
 
 
 class Inspect(Proposal):
@@ -177,6 +179,15 @@ class World:
         new = opened["arguments"] | arguments
         digest = arguments_digest("inspect", new)
         return self.decision(opened, "edit", by, name=name, arguments=new, new_arguments_digest=digest)
+
+    def intent(self, pid: str = P) -> Record:
+        """Effects are about to act."""
+        return self.record(names.OUTCOMES, names.INTENT_V1, {"proposal_id": pid, "attempt": 1, "not_after": ""})
+
+    def resolution(self, key: SigningKey = REVIEW_SERVICE, **changes: Any) -> Record:
+        """What a person says of an unknown end; `changes` are made before signing."""
+        value = {"proposal_id": P, "status": "done", "by": "reviewer-1", "note": "I looked"} | changes
+        return self.record(names.DECISIONS, names.RESOLUTION_V1, key.sign(value))
 
     def outcome(self, pid: str, status: str = "done", **more: Any) -> Record:
         """What effects say of an action."""

@@ -50,7 +50,7 @@ class MemoryLog:
         topic = names.topic(APP, _TOPIC.get(ce_type, names.REVIEWS))
         headers = [
             ("ce_specversion", b"1.0"),
-            ("ce_id", str(value.get("decision_id", value["proposal_id"])).encode()),
+            ("ce_id", str(value.get("decision_id") or value.get("resolution_id") or value["proposal_id"]).encode()),
             ("ce_source", b"/rivergate/fleet/test"),
             ("ce_type", ce_type.encode()),
             ("ce_time", rfc3339(at).encode()),
@@ -247,3 +247,9 @@ def outcome(n: int, status: str = "done", **more: Any) -> dict[str, Any]:
         "event_id": p["event_id"],
         "event": p["event"],
     } | more
+
+
+def resolution(n: int, by: str = "reviewer-1", status: str = "done") -> dict[str, Any]:
+    """A person's word on an unknown outcome, signed by nobody."""
+    said = {"resolution_id": f"resolution-{by}", "status": status, "by": by, "note": f"{by} looked"}
+    return {"proposal_id": proposal_id(n), "key_id": "k", "signature": "s"} | said

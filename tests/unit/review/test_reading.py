@@ -23,7 +23,7 @@ def reviewed() -> kit.MemoryLog:
 
 def test_the_detail_says_what_why_and_whence() -> None:
     """Arguments, the rule with its values, reasons by weight, and the trace are all there."""
-    detail = detail_of(case_of(reviewed()))
+    detail = detail_of(case_of(reviewed()), kit.START)
     assert detail.arguments == kit.arguments(1)
     assert [(r.name, r.verdict, r.values) for r in detail.rules] == [
         ("costly-shutdown", "review", {"action.cost": 1200.5})
@@ -41,11 +41,11 @@ def test_a_decision_is_sent_then_counted_then_confirmed() -> None:
     log = reviewed()
     answers = []
     log.append(names.DECISION_V1, kit.decision(1, "decision-1"))
-    answers.append(decisions_of(case_of(log))[0].answer)
+    answers.append(decisions_of(case_of(log), kit.START)[0].answer)
     log.append(names.DECISION_JUDGED_V1, kit.judged(1, "decision-1"))
-    answers.append(decisions_of(case_of(log))[0].answer)
+    answers.append(decisions_of(case_of(log), kit.START)[0].answer)
     log.append(names.REVIEW_SETTLED_V1, kit.settled(1, "approved", "decision-1"))
-    answers.append(decisions_of(case_of(log))[0].answer)
+    answers.append(decisions_of(case_of(log), kit.START)[0].answer)
     assert answers == ["sent", "counted", "confirmed"]
 
 
@@ -54,7 +54,7 @@ def test_a_refused_decision_says_why() -> None:
     log = reviewed()
     log.append(names.DECISION_V1, kit.decision(1, "decision-1"))
     log.append(names.DECISION_JUDGED_V1, kit.judged(1, "decision-1", "refused", "not a reviewer", approvals=0))
-    item, decision = item_of(case_of(log)), decisions_of(case_of(log))[0]
+    item, decision = item_of(case_of(log), kit.START), decisions_of(case_of(log), kit.START)[0]
     assert (decision.answer, decision.reason) == ("refused", "not a reviewer")
     assert (item.state, item.approvals, item.unanswered) == ("open", 0, 0)
 
@@ -65,7 +65,7 @@ def test_an_amendment_voids_approvals_and_marks_what_changed() -> None:
     log.append(names.DECISION_V1, kit.decision(1, "decision-1"))
     log.append(names.DECISION_JUDGED_V1, kit.judged(1, "decision-1"))
     log.append(names.REVIEW_AMENDED_V1, kit.amended(1, 1, {"line": "line-1", "cost": 900, "why": "cheaper"}))
-    detail = detail_of(case_of(log))
+    detail = detail_of(case_of(log), kit.START)
     assert detail.changed == ("cost", "why")
     assert (detail.revision, detail.approvals) == (1, 0)
 
@@ -75,7 +75,7 @@ def test_steps_of_one_moment_stand_in_the_order_of_cause() -> None:
     log = reviewed()
     log.append(names.ACTION_V1, kit.action(1), kit.START + 9)
     log.append(names.REVIEW_SETTLED_V1, kit.settled(1, "approved"), kit.START + 9)
-    assert [s.what for s in detail_of(case_of(log)).history] == [
+    assert [s.what for s in detail_of(case_of(log), kit.START).history] == [
         "proposed by watcher",
         "review opened",
         "settled: approved",
@@ -88,9 +88,37 @@ def test_an_unresolved_action_is_shown_without_a_review() -> None:
     log = kit.MemoryLog()
     log.append(names.ACTION_V1, kit.action(1, "allow"))
     log.append(names.OUTCOME_V1, kit.outcome(1, "unknown"))
-    detail = detail_of(case_of(log))
+    detail = detail_of(case_of(log), kit.START)
     assert (detail.state, detail.unresolved, detail.kind) == ("none", True, "shut_down")
     assert [r.name for r in detail.rules] == ["costly-shutdown"]
+
+
+def test_a_resolution_is_sent_until_the_gate_confirms_it() -> None:
+    """One that isn't the final outcome settles nothing, on the page nor in the history."""
+    log = kit.MemoryLog()
+    log.append(names.ACTION_V1, kit.action(1, "allow"), kit.START)
+    log.append(names.OUTCOME_V1, kit.outcome(1, "unknown"), kit.START + 1)
+    for at, (by, status) in enumerate((("reviewer-1", "failed"), ("reviewer-2", "done"))):
+        log.append(names.RESOLUTION_V1, kit.resolution(1, by, status), kit.START + 2, partition=at)
+    before = detail_of(case_of(log), kit.START)
+    assert [(o.by, o.status, o.answer) for o in before.outcomes] == [
+        (None, "unknown", None),
+        ("reviewer-1", "failed", "sent"),
+        ("reviewer-2", "done", "sent"),
+    ]
+    said = kit.outcome(1, "done", detail="reviewer-2 looked", resolved_by="reviewer-2")
+    log.append(names.OUTCOME_V1, said, kit.START + 3)
+    after = detail_of(case_of(log), kit.START)
+    assert [(o.by, o.status, o.answer) for o in after.outcomes] == [
+        (None, "unknown", None),
+        ("reviewer-1", "failed", "superseded"),
+        ("reviewer-2", "done", "confirmed"),
+    ]
+    assert [s.what for s in after.history][2:] == [
+        "resolution failed sent by reviewer-1",
+        "resolution done sent by reviewer-2",
+        "outcome: done, resolved by reviewer-2",
+    ]
 
 
 def test_a_headline_is_one_short_line() -> None:

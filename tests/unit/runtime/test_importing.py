@@ -94,6 +94,19 @@ def test_a_pickle_is_vouched_for_as_it_stands(place: Place, tmp_path: Path) -> N
     assert note.versions == versions()
 
 
+def test_a_store_is_noted_once_it_has_taken_a_model(place: Place, tmp_path: Path) -> None:
+    """One that takes nothing was mistyped, and would be the app's for good."""
+    file = pickled(tmp_path, GaussianNB())
+    with pytest.raises(OSError, match="Not a directory"):
+        import_file(replace(place, snapshots=str(file / "below")), file, "ada", "test")
+    assert place.data.snapshots == str(place.data.root / "snapshots")
+    import_file(replace(place, snapshots=str(tmp_path / "store")), file, "ada", "test")
+    assert place.data.snapshots == str(tmp_path / "store")
+    with pytest.raises(BadInput, match="snapshots are at"):
+        import_file(replace(place, snapshots=str(tmp_path / "other")), file, "ada", "test")
+    assert not (tmp_path / "other").exists()
+
+
 def test_it_is_tried_in_a_scrubbed_process(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pickles are programs: whoever imports one has more to lose than the process that tries it."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -18,6 +18,28 @@ def test_snapshots_are_in_the_data_directory_unless_another_place_was_noted(tmp_
     assert DataDir(tmp_path / "b").snapshots == "s3://bucket/snapshots"
 
 
+def test_a_path_means_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noted whole, though it was typed from where somebody stood; one that was noted as typed is mended."""
+    data, old = DataDir(tmp_path / "a").make(), DataDir(tmp_path / "b").make()
+    (old.root / "snapshots.url").write_text("snaps\n")
+    monkeypatch.chdir(tmp_path)
+    data.note_snapshots("snaps")
+    old.note_snapshots("./snaps")
+    monkeypatch.chdir("/")
+    assert data.snapshots == old.snapshots == str(tmp_path / "snaps")
+    data.note_snapshots(str(tmp_path / "snaps"))
+    with pytest.raises(BadInput, match="are at"):
+        data.note_snapshots("snaps")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a", "memory://a", "file:///a/b", "simplecache::s3://bucket"])
+def test_a_url_stays_as_it_is(tmp_path: Path, url: str) -> None:
+    """It names a whole address."""
+    data = DataDir(tmp_path).make()
+    data.note_snapshots(url)
+    assert data.snapshots == url
+
+
 def test_another_place_is_refused_once_there_may_be_snapshots(tmp_path: Path) -> None:
     """Else the next start wouldn't find them."""
     noted, in_there = DataDir(tmp_path / "a").make(), DataDir(tmp_path / "b").make()

@@ -7,6 +7,7 @@ from tests.unit.review import kit
 from tests.unit.web.conftest import World, form_of
 
 from rivergate.domain import names
+from rivergate.domain.clock import SECOND
 
 PAGE = f"/reviews/{kit.proposal_id(1)}"
 DECIDE = f"{PAGE}/decision"
@@ -59,7 +60,7 @@ def test_the_gates_answer_appears(world: World) -> None:
     world.store.write(world.log.records["fleet.decisions", 0])
     answers = f"/answers/{kit.proposal_id(1)}/{form['decision_id']}"
     assert "waiting for the gate" in browser.get(answers).text
-    version = world.store.version()
+    version = world.site.version()
     assert browser.get(f"{answers}?v={version}").status_code == 204
     world.happened(names.DECISION_JUDGED_V1, kit.judged(1, form["decision_id"]))
     assert "counted" in browser.get(f"{answers}?v={version}").text
@@ -67,6 +68,28 @@ def test_the_gates_answer_appears(world: World) -> None:
     last = browser.get(answers).text
     assert "approved" in last
     assert "hx-get" not in last
+
+
+def test_a_decision_that_nobody_answers_is_overdue(world: World) -> None:
+    """The gate never answers what it reads too late: an open page says so, and its review is the next one again."""
+    world.happened(names.REVIEW_OPENED_V1, kit.opened(2))
+    world.happened(names.DECISION_V1, kit.decision(2, "decision-2"))
+    browser = world.signed_in()
+    answers = f"/answers/{kit.proposal_id(2)}/decision-2"
+    version = world.site.version()
+
+    def decided(verdict: str) -> str:
+        form = form_of(browser.get(PAGE).text) | {"verdict": verdict}
+        return browser.post(DECIDE, data=form).headers["location"]
+
+    assert "waiting for the gate" in browser.get(answers).text
+    assert decided("approve").startswith("/?sent=")
+    world.now += 6 * 60 * SECOND
+    assert "decide again" in browser.get(f"{answers}?v={version}").text
+    assert "overdue" in browser.get(f"/reviews/{kit.proposal_id(2)}").text
+    assert decided("deny").startswith(f"/reviews/{kit.proposal_id(2)}?")
+    world.happened(names.DECISION_JUDGED_V1, kit.judged(2, "decision-2"))
+    assert "counted" in browser.get(answers).text
 
 
 def test_a_refused_decision_says_why(world: World) -> None:
