@@ -43,7 +43,8 @@ def finding_of(shard: dict[str, Any]) -> Finding:
             what=what,
             ok=False,
             found=f"a recovery from {start} takes records that {recovery}",
-            remedy="stop the app in good order and start it again, which takes a snapshot, or raise the topic's retention",
+            remedy="stop the app in good order and start it again, which takes a snapshot; raise the topic's retention, or "
+            "lower --limit snapshot_age_s",
         )
     if shard["first"] is None:
         return Finding(what=what, ok=False, found=shard["why"], remedy="raise retention, keep the snapshot store")
