@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tests.unit.kernel.transactor_world import Doubling, Put, Summing, World, run
+from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing, World, run
 
 from rivergate.agents import Agent, Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import ReplayMismatch
 from rivergate.domain.record import Position
 from rivergate.kernel.past import NothingToReplay, Past, newest_entry
+from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.kernel.tools import Limits
 from rivergate.kernel.written import Written
@@ -151,6 +152,43 @@ def test_a_snapshot_of_another_log_is_passed_over() -> None:
     assert (found.difference, found.start) == (None, None)
     assert all("of another log" in note for note in found.notes)
     assert found.notes
+
+
+def accepted(*, killed: bool) -> World:
+    """Three events under the old code; then the new one was accepted, and `killed` before its first commit, or not."""
+    world = lived(3, NEVER)
+    accept = {"who": "kim", "why": "test"}
+    new = run(world.transactor(Doubling, code=NEW_CODE, accept=accept, limits=NEVER))
+    assert [ref.seq for ref in world.store(world.spec()).stored()] == [2]
+    world.put(4)
+    run(world.transactor(limits=NEVER) if killed else new)
+    return world
+
+
+def test_a_snapshot_of_code_that_never_committed_is_passed_over() -> None:
+    """It is what that code made of old commits: the old code, come back, went on from a state of its own."""
+    world = accepted(killed=True)
+    found = replayed(world, [3])
+    assert (found.difference, found.start, found.folded) == (None, None, 4)
+    assert found.notes == ["the snapshot after commit 2 is of code that the shard didn't go on with: passed over"]
+    then = past(world)
+    then.go_to(4)
+    assert isinstance(then.fold, AgentFold)
+    assert vars(then.fold.state.agent)["sum"] == 10
+    world.broker.trim(("plant-in", 0), 3)
+    spec = world.spec()
+    assert reach(spec, world.broker.reader(), world.store(spec)).first is None
+
+
+def test_a_snapshot_of_accepted_code_is_the_state_that_it_went_on_with() -> None:
+    """Its first commit names it, though all commits before it are of other code."""
+    world = accepted(killed=False)
+    found = replayed(world, [3], Doubling)
+    assert found.start is not None
+    assert (found.difference, found.start.seq, found.folded) == (None, 2, 1)
+    world.broker.trim(("plant-in", 0), 3)
+    spec = world.spec()
+    assert reach(spec, world.broker.reader(), world.store(spec)).first == 3
 
 
 def test_a_trimmed_journal_without_a_snapshot_is_refused_with_the_remedy() -> None:
