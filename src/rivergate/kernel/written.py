@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
+from rivergate.domain import names
 from rivergate.domain.clock import SECOND, parse_rfc3339
 from rivergate.domain.journal import CommitRecord
 from rivergate.domain.record import BY_KEY, Output, Record, TopicPartition
@@ -84,7 +85,9 @@ class _Cursor:
     """Reads a partition forward and keeps what is the shard's own."""
 
     def __init__(self, spec: ShardSpec, records: Iterator[Record]) -> None:
-        self._spec = spec
+        self._own = f"{spec.app}."
+        self._source = names.source(spec.app, spec.stage).encode()
+        self._shard = spec.stage, spec.shard
         self._records = records
         self._ahead: deque[tuple[int, int, Record]] = deque()
 
@@ -104,7 +107,11 @@ class _Cursor:
     def _read(self) -> bool:
         for record in self._records:
             named = written_by(record)
-            if named is not None and named[:2] == (self._spec.stage, self._spec.shard):
+            if named is not None and named[:2] == self._shard and self._is_of_the_app(record):
                 self._ahead.append((named[2], named[3], record))
                 return True
         return False
+
+    def _is_of_the_app(self, record: Record) -> bool:
+        """Users' topics may be another app's too, and `rg_commit` doesn't name the app."""
+        return record.topic.startswith(self._own) or record.header("ce_source") == self._source
