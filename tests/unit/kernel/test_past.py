@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing, World, run
@@ -8,7 +8,8 @@ from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing,
 from rivergate.agents import Agent, Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import ReplayMismatch
-from rivergate.domain.record import Position
+from rivergate.domain.record import Position, Record
+from rivergate.kernel.keeping import HOUR
 from rivergate.kernel.past import NothingToReplay, Past, newest_entry
 from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import ReplayedPart, replay_commits
@@ -115,6 +116,54 @@ def test_what_retention_removed_is_counted_and_the_digest_still_speaks() -> None
     difference = replayed(world, range(8), Doubling).difference
     assert difference is not None
     assert "no longer on their topics" in difference.what
+
+
+def aged(hours: int) -> World:
+    """An event an hour, and a day of retention on what was published of it."""
+    world = World()
+    for n in range(1, hours + 1):
+        world.put(n)
+        run(world.transactor(limits=NEVER))
+        world.now += HOUR
+    world.broker.trim(("plant-out", 0), 2 * (hours - 24))
+    return world
+
+
+def lose(world: World, seq: int) -> None:
+    """The one output of a commit is on its topic no more."""
+    slot = world.broker._partitions["plant-out", 0].slots[2 * seq]
+    assert slot.record is not None
+    slot.record = None
+
+
+@pytest.mark.parametrize("make", [lambda: lived(8), lambda: aged(30)], ids=["nothing was ever removed", "retention"])
+def test_an_output_that_retention_cannot_have_removed_is_missed(make: Callable[[], World]) -> None:
+    """What was written before and after it is still there."""
+    world = make()
+    newest = world.journal()[-1].seq
+    gone = replayed(world, range(newest + 1)).gone
+    lose(world, newest - 1)
+    found = replayed(world, range(newest + 1))
+    assert found.difference is not None
+    assert found.difference.what == "output 0 was written then and isn't on its topic"
+    assert (found.difference.seq, found.difference.topic, found.gone) == (newest - 1, "plant-out", gone)
+
+
+def test_a_topic_that_begins_after_a_commit_is_not_read_for_it() -> None:
+    """A day is left of five: looking for what is gone reads it once, not once a commit."""
+    world = aged(5 * 24)
+    archive = world.broker.reader()
+    scans: list[int] = []
+    scan = archive.scan
+
+    def counted(topic: str, partition: int, start: int = 0) -> Iterator[Record]:
+        scans.append(start)
+        return scan(topic, partition, start)
+
+    archive.scan = counted  # type: ignore[method-assign]
+    found = replay_commits(past(world), Written(world.spec(), archive), range(5 * 24))
+    assert (found.difference, found.gone) == (None, 4 * 24)
+    assert len(scans) < 40
 
 
 def test_a_topic_that_was_tampered_with_differs_though_the_digest_holds() -> None:
