@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from rivergate.domain.errors import RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
@@ -68,13 +69,18 @@ class Past:
         """Stand where the least has to be folded to reach commit `seq`: where it stands already, at a snapshot, or at
         the very beginning. `but_not_from` refuses snapshots. Raises `NothingToReplay`.
         """
+        stands = self._entries is not None and self.standing.seq <= seq
+        looked = False
         for ref in self.snapshots.older_than(seq):
-            if self._entries is not None and ref.seq < self.standing.seq <= seq:
-                return
+            if stands and ref.seq < self.standing.seq:
+                break
+            looked = True
             if self._start_from(ref, but_not_from):
                 return
-        if self._entries is None or self.standing.seq > seq:
+        if not stands:
             self._start_from_nothing(seq)
+        elif looked:
+            self._read_on()
 
     def peek(self) -> Entry | None:
         """The next commit, or None after the newest."""
@@ -145,6 +151,14 @@ class Past:
     def journal(self, start: int = 0) -> Iterator[Entry]:
         """The commit records from an offset of the journal on, as far as they are there."""
         return journal_entries(self.spec, self.archive, start, self._note)
+
+    def _read_on(self) -> None:
+        """Read the journal anew from where it stands: a reader may have one stream a partition, and a look at a snapshot that
+        was refused has moved it.
+        """
+        entries = self.journal(self.standing.journal_offset + 1)
+        self._next = None
+        self._entries = dropwhile(lambda entry: entry[0].seq < self.standing.seq, entries)
 
     def _note(self, stray: str) -> None:
         note = f"passed over: {stray}"

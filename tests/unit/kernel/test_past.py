@@ -8,13 +8,14 @@ from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing,
 from rivergate.agents import Agent, Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import ReplayMismatch
-from rivergate.domain.record import Position, Record
+from rivergate.domain.record import Position, Record, TopicPartition
 from rivergate.kernel.keeping import HOUR
 from rivergate.kernel.past import NothingToReplay, Past, newest_entry
 from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.kernel.tools import Limits
 from rivergate.kernel.written import Written
+from rivergate.testing.memory_log import MemoryReader
 
 OFTEN = Limits(batch=1, wait_s=0.0, replay_s=0.0, snapshot_share=1e9)
 """A snapshot after every commit."""
@@ -201,6 +202,51 @@ def test_a_snapshot_of_another_log_is_passed_over() -> None:
     assert (found.difference, found.start) == (None, None)
     assert all("of another log" in note for note in found.notes)
     assert found.notes
+
+
+class OneStream(MemoryReader):
+    """Reads on where it was, as Kafka's reader does that has one stream a partition: who begins anew moves all others."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.broker)
+        self._at: dict[TopicPartition, int] = {}
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """See `ports.LogReader.read`."""
+        tp = (topic, partition)
+        self._at[tp] = start
+        while found := self._broker.read(tp, self._at[tp], end, 1):
+            self._at[tp] = found[0].offset + 1
+            yield found[0]
+
+
+@pytest.mark.parametrize("first", [2, 0])
+def test_looking_at_a_snapshot_that_is_refused_loses_no_commit(first: int) -> None:
+    """The journal is read on from where the replay stands, not from behind the snapshot."""
+    world, other = lived(9), World()
+    for n in range(11, 20):
+        other.put(n)
+    run(other.transactor(limits=OFTEN))
+    mine = {n: c for n, c in world.blobs.kept.items() if first and "/000000000001-" in n}
+    world.blobs.kept = mine | {n: c for n, c in other.blobs.kept.items() if not mine or "/000000000001-" not in n}
+    spec = world.spec()
+    then = Past(spec, OneStream(world), lambda: AgentFold(world.app, Summing), world.store(spec))
+    found = replay_commits(then, Written(spec, world.broker.reader()), [first, 8])
+    assert (found.difference, found.commits, found.folded) == (None, 2, 9 - first)
+
+
+def test_a_snapshot_that_was_just_begun_from_is_gone_on_from() -> None:
+    """A drain's stands behind the commit record that names it, whose place in the journal it can't know."""
+    world = lived(3, NEVER)
+    run(world.transactor(limits=NEVER)).drain()
+    world.put(4)
+    run(world.transactor(limits=OFTEN))
+    spec = world.spec()
+    then = Past(spec, OneStream(world), lambda: AgentFold(world.app, Summing), world.store(spec))
+    then.go_before(4)
+    assert then.start is not None
+    then.go_before(5, but_not_from=lambda standing: standing.seq == 5)
+    assert (then.start.seq, then.step().recorded.seq) == (3, 4)
 
 
 def accepted(*, killed: bool) -> World:
