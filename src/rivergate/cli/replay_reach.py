@@ -19,11 +19,11 @@ SOON = 0.25
 
 
 def replay_findings(
-    reference: str | None, app: str | None, data_dir: Path | None, bootstrap: str | None
+    reference: str | None, app: str | None, partitions: int | None, data_dir: Path | None, bootstrap: str | None
 ) -> list[Finding]:
     """A finding for each shard of agents and gate; one where they can't be looked at."""
     try:
-        spec = place_of(reference, app, None, data_dir, bootstrap)
+        spec = place_of(reference, app, partitions, data_dir, bootstrap)
         with patient_progress(Console(stderr=True)) as tell:
             shards = ask_own_process(spec, {"what": "reach"}, tell)["shards"]
     except RivergateError as e:
@@ -43,7 +43,8 @@ def finding_of(shard: dict[str, Any]) -> Finding:
             what=what,
             ok=False,
             found=f"a recovery from {start} takes records that {recovery}",
-            remedy="stop the app in good order and start it again, which takes a snapshot, or raise the topic's retention",
+            remedy="stop the app in good order and start it again, which takes a snapshot; raise the topic's retention, or "
+            "lower --limit snapshot_age_s",
         )
     if shard["first"] is None:
         return Finding(what=what, ok=False, found=shard["why"], remedy="raise retention, keep the snapshot store")

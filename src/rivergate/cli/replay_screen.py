@@ -32,9 +32,8 @@ def replay_screen(found: Found, width: int) -> RenderableType:
         rows += [Text(""), _part(part, found["code"], width)]
         if part["difference"]:
             rows += [Text(""), _difference(part, width)]
-    if len(asked) <= _MOST_ASKED:
-        notes = list(dict.fromkeys(note for f in asked for note in f["notes"]))
-        rows += [Text("")] * bool(notes) + [Text(f"· {safe(note)}", style="dim") for note in notes]
+    notes = found["notes"]
+    rows += [Text("")] * bool(notes) + [Text(f"· {safe(note)}", style="dim") for note in notes]
     return Group(*rows)
 
 

@@ -1,8 +1,8 @@
-"""Where a commit that was folded again differs from what was recorded, field by field. Pure."""
+"""Where a commit that was folded again differs from what was recorded, field by field."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,12 @@ class Compared:
     difference: Difference | None
 
 
-def compare(spec: ShardSpec, step: Step, written: Mapping[int, Record]) -> Compared:
-    """Hold a commit's outputs against the records `written` (by their number), one by one."""
+def compare(
+    spec: ShardSpec, step: Step, written: Mapping[int, Record], may_be_lost: Callable[[Output], bool]
+) -> Compared:
+    """Hold a commit's outputs against the records `written` (by their number), one by one. One that isn't there is excused
+    where it `may_be_lost`; and where the commit comes out otherwise, since then nobody knows where it stood.
+    """
     recorded = step.recorded
     if step.failure:
         return Compared(0, 0, Difference(recorded.seq, f"the code fails now where it didn't then: {step.failure}"))
@@ -64,6 +68,8 @@ def compare(spec: ShardSpec, step: Step, written: Mapping[int, Record]) -> Compa
         again = step.outputs[n] if n < len(step.outputs) else None
         found = written.get(n)
         if found is None and again is not None and n < total:
+            if step.identical and not may_be_lost(again):
+                return Compared(n - gone, gone, _missing(recorded.seq, n, again))
             gone += 1
             continue
         difference = _of_output(recorded.seq, n, found, again, headers_of)
@@ -71,6 +77,11 @@ def compare(spec: ShardSpec, step: Step, written: Mapping[int, Record]) -> Compa
             return Compared(n - gone, gone, difference)
     difference = None if step.identical else _of_the_whole(step, gone, total)
     return Compared(total - gone, gone, difference)
+
+
+def _missing(seq: int, n: int, again: Output) -> Difference:
+    what = f"output {n} was written then and isn't on its topic"
+    return Difference(seq, what, n, again.topic, event_id=_event_of(again.value))
 
 
 def _of_output(seq: int, n: int, found: Record | None, again: Output | None, headers_of: Any) -> Difference | None:

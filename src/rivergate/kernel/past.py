@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from rivergate.domain.errors import RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
@@ -68,13 +69,18 @@ class Past:
         """Stand where the least has to be folded to reach commit `seq`: where it stands already, at a snapshot, or at
         the very beginning. `but_not_from` refuses snapshots. Raises `NothingToReplay`.
         """
+        stands = self._entries is not None and self.standing.seq <= seq
+        looked = False
         for ref in self.snapshots.older_than(seq):
-            if self._entries is not None and ref.seq < self.standing.seq <= seq:
-                return
+            if stands and ref.seq < self.standing.seq:
+                break
+            looked = True
             if self._start_from(ref, but_not_from):
                 return
-        if self._entries is None or self.standing.seq > seq:
+        if not stands:
             self._start_from_nothing(seq)
+        elif looked:
+            self._read_on()
 
     def peek(self) -> Entry | None:
         """The next commit, or None after the newest."""
@@ -146,6 +152,14 @@ class Past:
         """The commit records from an offset of the journal on, as far as they are there."""
         return journal_entries(self.spec, self.archive, start, self._note)
 
+    def _read_on(self) -> None:
+        """Read the journal anew from where it stands: a reader may have one stream a partition, and a look at a snapshot that
+        was refused has moved it.
+        """
+        entries = self.journal(self.standing.journal_offset + 1)
+        self._next = None
+        self._entries = dropwhile(lambda entry: entry[0].seq < self.standing.seq, entries)
+
     def _note(self, stray: str) -> None:
         note = f"passed over: {stray}"
         if note not in self.notes:
@@ -156,9 +170,10 @@ class Past:
             snapshot = self.snapshots.get(ref)
             if refused(snapshot.standing):
                 return False
-            entries = self._entries_after(snapshot.standing)
-            if entries is None:
-                self.notes.append(f"the snapshot after commit {ref.seq} is of another log: passed over")
+            joint = joint_of(self.spec, self.archive, snapshot.standing, self._note)
+            why = "of another log" if joint is None else joint.refusal(ref, snapshot.code)
+            if joint is None or why:
+                self.notes.append(f"the snapshot after commit {ref.seq} is {why}: passed over")
                 return False
             fold = self.make_fold()
             fold.load(snapshot.state)
@@ -166,22 +181,8 @@ class Past:
             self.notes.append(f"the snapshot after commit {ref.seq} was passed over: {e.what}")
             return False
         self.fold, self.standing, self.start = fold, snapshot.standing, ref
-        self._next, self._entries = entries
+        self._next, self._entries = joint.after, joint.rest
         return True
-
-    def _entries_after(self, standing: Standing) -> tuple[Entry | None, Iterator[Entry]] | None:
-        """The journal after a snapshot, or None where the chain of this journal doesn't lead through it."""
-        if standing.journal_offset >= self.archive.watermarks(self.spec.journal)[1]:
-            return None
-        entries = self.journal(max(0, standing.journal_offset))
-        entry = next(entries, None)
-        while entry is not None and entry[0].seq < standing.seq - 1:
-            entry = next(entries, None)
-        if entry is None:
-            return None
-        if entry[0].seq == standing.seq - 1:
-            return (None, entries) if entry[0].digest == standing.digest else None
-        return (entry, entries) if entry[0].previous == standing.digest else None
 
     def _start_from_nothing(self, wanted: int) -> None:
         entries = self.journal()
@@ -196,6 +197,41 @@ class Past:
             )
         self.fold, self.standing, self.start = self.make_fold(), Standing(), None
         self._next, self._entries = first, entries
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Where a snapshot stands in the journal: between the commit `before` it and the one `after` it, as far as they are
+    there, and `rest` is what follows.
+    """
+
+    before: CommitRecord | None
+    after: Entry | None
+    rest: Iterator[Entry]
+
+    def refusal(self, ref: SnapshotRef, code: str) -> str:
+        """Why the shard never went on with a state that this code stored; empty where it did: a commit beside it is of that
+        code, or names it. Code that was accepted makes its own of all that came before, and may end before it commits.
+        """
+        beside = [r for r in (self.before, self.after and self.after[0]) if r is not None]
+        went_on = any(r.code == code or r.snapshot == ref for r in beside)
+        return "" if went_on else "of code that the shard didn't go on with"
+
+
+def joint_of(
+    spec: ShardSpec, archive: LogArchive, standing: Standing, tell: Callable[[str], None] = warn
+) -> Joint | None:
+    """Find it; None where the chain of this journal doesn't lead through the snapshot's standing."""
+    if standing.journal_offset >= archive.watermarks(spec.journal)[1]:
+        return None
+    entries = journal_entries(spec, archive, max(0, standing.journal_offset), tell)
+    before, after = None, next((e for e in entries if e[0].seq >= standing.seq - 1), None)
+    if after is not None and after[0].seq == standing.seq - 1:
+        before, after = after[0], next(entries, None)
+        leads = before.digest
+    else:
+        leads = after[0].previous if after is not None else ""
+    return Joint(before, after, entries) if leads == standing.digest else None
 
 
 def holds(recorded: CommitRecord, position: Position) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.errors import BadInput, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import TopicPartition
-from rivergate.kernel.past import Entry, journal_entries, newest_entry
+from rivergate.kernel.past import Entry, joint_of, journal_entries, newest_entry
 from rivergate.kernel.recovery import recovery_starts
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
@@ -43,7 +44,6 @@ def reach(spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore) -> Rea
     if newest is None:
         return Reach(spec.stage, spec.shard, None, why="it has no commits yet")
     begins = next(journal_entries(spec, archive))[0]
-    standings = list(_standings(snapshots))
     recovery = next(recovery_starts(spec, newest, snapshots, archive), None)
     found = Reach(
         spec.stage,
@@ -56,8 +56,8 @@ def reach(spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore) -> Rea
     lost = _lost_model(begins, snapshots)
     if lost:
         found = replace(found, why=lost)
-    starts: list[tuple[SnapshotRef | None, Standing]] = [*([] if lost else [(None, Standing())]), *standings]
-    for ref, standing in starts:
+    beginning: list[tuple[SnapshotRef | None, Standing]] = [] if lost else [(None, Standing())]
+    for ref, standing in chain(beginning, _standings(spec, archive, snapshots)):
         if begins.seq > standing.seq or standing.seq > newest[0].seq + 1:
             continue
         needs = _needs(spec, archive, standing)
@@ -78,12 +78,18 @@ def _lost_model(begins: CommitRecord, snapshots: SnapshotStore) -> str:
     return ""
 
 
-def _standings(snapshots: SnapshotStore) -> Iterator[tuple[SnapshotRef, Standing]]:
+def _standings(
+    spec: ShardSpec, archive: LogArchive, snapshots: SnapshotStore
+) -> Iterator[tuple[SnapshotRef, Standing]]:
+    """Of the snapshots that a replay may begin with, oldest first."""
     for ref in snapshots.stored():
         try:
-            yield ref, snapshots.get(ref).standing
+            snapshot = snapshots.get(ref)
         except SnapshotCorrupt:
             continue
+        joint = joint_of(spec, archive, snapshot.standing)
+        if joint is not None and not joint.refusal(ref, snapshot.code):
+            yield ref, snapshot.standing
 
 
 def _needs(spec: ShardSpec, archive: LogArchive, standing: Standing) -> dict[TopicPartition, int]:

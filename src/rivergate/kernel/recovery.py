@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from rivergate.domain.clock import parse_rfc3339
+from rivergate.domain.clock import Micros, parse_rfc3339
 from rivergate.domain.errors import ReplayMismatch, ShardParked, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
 from rivergate.domain.record import Output, Record
@@ -29,14 +29,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A shard's state as of its newest commit. `replayed` commits were folded again to get there. The standing's snapshot
-    is the one that the newest commit record names, unless it isn't `named`: then the next one has to name it.
+    """A shard's state as of its newest commit. `replayed` commits were folded again to get there, the first of them one of
+    `since`. The standing's snapshot is the one that the newest commit record names, unless it isn't `named`: then the next
+    one has to name it.
     """
 
     fold: Fold
     standing: Standing
     replayed: int = 0
     named: bool = True
+    since: Micros = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def recover(
             remedy="stop the old code with a drain (SIGTERM) first, or start with --accept-new-code WHO:WHY",
         )
     total = record.seq + 1 - standing.seq
-    done = 0
+    done, since = 0, 0
     for recorded, at in following:
         if recorded.seq != standing.seq:
             break
@@ -89,6 +91,7 @@ def recover(
             standing = fold_again(spec, recorded, at, fold, standing, reader, snapshots.models, check=check)
         except ReplayMismatch as e:
             raise ShardParked(e.what, where=e.where, remedy=e.remedy) from e
+        since = since or standing.clock
         done += 1
         progress(done, total)
     if standing.seq != record.seq + 1:
@@ -96,7 +99,7 @@ def recover(
             f"{spec.name}: the journal has no records from {standing.seq} to {record.seq}",
             remedy="restore the journal topic, or a snapshot that is newer than the gap",
         )
-    return Recovered(fold, replace(standing, snapshot=snapshot), done, named)
+    return Recovered(fold, replace(standing, snapshot=snapshot), done, named, since)
 
 
 def fold_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rivergate.domain.errors import ReplayMismatch, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, Range, SnapshotRef
@@ -185,7 +186,8 @@ def replay_commits(past: Past, written: Written, wanted: Sequence[int], progress
             found.folded += 1
             found.code = step.recorded.code
             if step.recorded.seq == seq or not step.identical:
-                compared = compare(past.spec, step, written.of(step.recorded, step.outputs))
+                there = written.of(step.recorded, step.outputs)
+                compared = compare(past.spec, step, there, partial(written.may_have_lost, step.recorded))
                 found.add(step, compared)
                 found.difference = compared.difference
             progress(past.standing.seq - first, wanted[-1] + 1 - first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
@@ -21,6 +22,7 @@ from rivergate.ports import Blobs
 _LOG = logging.getLogger("rivergate.kernel")
 
 _MAGIC = b"RGSNAP1\n"
+_NAME = re.compile(r"(\d{12,})-([0-9a-f]{64})")
 LOOK_EVERY: Micros = 600_000_000
 """How often the broker is asked what its retention has removed, by the shard's clock."""
 HEAD_BYTES = 256 * 1024
@@ -125,14 +127,16 @@ class SnapshotStore:
         return self._known[ref]
 
     def _stored(self) -> list[SnapshotRef]:
-        refs = []
-        for name in self._blobs.names(f"{self._spec.app}/{self._spec.stage}/{self._spec.shard}/"):
-            number, _, digest = name.rpartition("/")[2].partition("-")
-            refs.append(SnapshotRef(digest, int(number)))
-        return refs
+        """What else lies in the folder isn't ours: file browsers, network file systems and copies leave files there."""
+        names = (_NAME.fullmatch(name.removeprefix(self._folder)) for name in self._blobs.names(self._folder))
+        return [SnapshotRef(name[2], int(name[1])) for name in names if name is not None]
+
+    @property
+    def _folder(self) -> str:
+        return f"{self._spec.app}/{self._spec.stage}/{self._spec.shard}/"
 
     def _name(self, seq: int, digest: str) -> str:
-        return f"{self._spec.app}/{self._spec.stage}/{self._spec.shard}/{seq:012d}-{digest}"
+        return f"{self._folder}{seq:012d}-{digest}"
 
     def _encode(self, snapshot: Snapshot) -> bytes:
         s = snapshot.standing

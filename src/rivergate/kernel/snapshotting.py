@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from rivergate.domain.errors import SnapshotNotWritten
 from rivergate.domain.journal import SnapshotRef
 from rivergate.domain.record import TopicPartition
 from rivergate.kernel.pace import SnapshotPace
+from rivergate.kernel.recovery import Recovered
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import Snapshot
 from rivergate.kernel.tools import Limits, Tools
@@ -24,11 +24,18 @@ class Snapshotting:
         self._spec = spec
         self._log = log
         self._tools = tools
-        self.pace = SnapshotPace(limits.replay_s, limits.snapshot_share, tools.shards)
+        self.pace = SnapshotPace(limits, tools.shards, tools.monotonic)
+
+    def recovered(self, found: Recovered, seconds: float) -> None:
+        """A recovery took so long; what it folded again is in no snapshot yet."""
+        if found.replayed:
+            self.pace.recovered(seconds, max(0.0, (self._tools.clock() - found.since) / 1e6))
+        else:
+            self.pace.recovered(0.0, None)
 
     def take(self, standing: Standing, fold: Fold) -> SnapshotRef:
         """Store the fold's state as the one at `standing`. Raises `SnapshotNotWritten`: then none is due for a while."""
-        started = time.monotonic()
+        started = self._tools.monotonic()
         snapshot = Snapshot(standing, self._spec.code, self._tools.versions, fold.dump())
         try:
             ref = self._tools.snapshots.put(snapshot, self._lowest)

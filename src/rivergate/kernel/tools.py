@@ -20,7 +20,8 @@ class Limits:
 
     After `idle_positions_s` without a record of an input, the transaction markers that were passed there are committed.
     A performer has at most `open` records open at a time. What a worker's transactors have folded since their snapshots
-    takes some `replay_s` together, but snapshots take no more than `snapshot_share` of the time.
+    takes some `replay_s` together, but snapshots take no more than `snapshot_share` of the time. Nothing that was folded
+    stays out of them for longer than `snapshot_age_s`, which has to be less than inputs are kept.
     """
 
     batch: int = 1000
@@ -28,6 +29,7 @@ class Limits:
     rebuilds_a_minute: int = 20
     replay_s: float = 1.0
     snapshot_share: float = 0.05
+    snapshot_age_s: float = 6 * 3600.0
     clock_ahead_s: float = 60.0
     idle_positions_s: float = 60.0
     output_bytes: int = 900_000

@@ -91,7 +91,7 @@ class Transactor:
         if not records:
             due = self._fold.next_deadline()
             if due is None or due > clock:
-                return False
+                return self._keep()
         self._handle(records, clock)
         return True
 
@@ -142,7 +142,7 @@ class Transactor:
             if behind.is_cut_off:
                 _LOG.warning(MISSED, self.spec.name, offsets(passed))
             self._commit_passed(passed, clock, Beginning(clock, passed, began))
-        else:
+        elif not self._keep():
             self._log.poll(1, self._limits.wait_s)  # it only waits: nothing is assigned
         self._tools.catching_up(*behind.progress(self.standing))
         begins_anew = ending is not None and behind.is_cut_off
@@ -235,7 +235,7 @@ class Transactor:
         started = time.perf_counter()
         handled = ordered if failed is None else ordered[:-1]
         self._fold.fold(Batch(spec.app, spec.stage, spec.shard, standing.seq, clock, time.time_ns), handled, out)
-        self._snapshots.pace.folded_s += time.perf_counter() - started
+        self._snapshots.pace.folded(time.perf_counter() - started)
         if standing.began is not None:
             mark(out)
         letters = [(ordered[i], why) for i, why in out.skipped]
@@ -283,6 +283,13 @@ class Transactor:
         return ShardParked(f"{self.spec.name}: a timer failed: {failed.reason}", remedy=mend(self.spec))
 
     # --- commits without records ---------------------------------------------------------------------------
+
+    def _keep(self) -> bool:
+        """Nothing comes, but a snapshot may be due, before retention removes what the state was folded from."""
+        due = self._snapshots.pace.is_due_by_age()
+        if due:
+            self._commit_passed(self._quiet.ranges(self.standing))
+        return due
 
     def _commit_passed(
         self, passed: Sequence[Range], clock: Micros | None = None, first: Beginning | None = None
@@ -359,7 +366,7 @@ class Transactor:
             reader.close()
         self._fold = found.fold
         self._snapshot_is_named = found.named and not found.replayed  # else it is older, or doesn't hold
-        self._snapshots.pace.refolded(time.perf_counter() - started if found.replayed else 0.0)
+        self._snapshots.recovered(found, time.perf_counter() - started)
         epoch = self.standing.epoch if not new_owner else (newest[0].epoch + 1 if newest else 0)
         self.standing = replace(found.standing, epoch=max(epoch, found.standing.epoch))
         if newest is not None and found.replayed and newest[0].code != self.spec.code:

@@ -35,7 +35,11 @@ def kernel_limits(spec: ProcessSpec) -> Limits:
     return Limits(**{f.name: given[f.name] for f in fields(Limits) if f.name in given})
 
 
-DEFAULTS = asdict(Waiting()) | {"batch": Limits().batch, "open": Limits().open}
+DEFAULTS = asdict(Waiting()) | {
+    "batch": Limits().batch,
+    "open": Limits().open,
+    "snapshot_age_s": round(Limits().snapshot_age_s),
+}
 """What `--limit` may set, and what holds otherwise. Other bounds of the kernel would change what a replay decides."""
 
 

@@ -18,6 +18,7 @@ from rivergate.cli.main import app
 from rivergate.cli.patience import patient_progress
 from rivergate.cli.replay import _question
 from rivergate.cli.replay_reach import finding_of
+from rivergate.cli.replay_screen import replay_screen
 from rivergate.cli.state_screen import state_screen
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.runtime.noted_app import note_app
@@ -81,6 +82,19 @@ def test_questions_that_ask_nothing_are_refused(given: dict[str, Any], says: str
     with pytest.raises(BadInput, match=says) as refused:
         _question(**(all_of_it | given))
     assert refused.value.remedy
+
+
+def test_what_is_not_replayed_is_said_however_much_was_asked() -> None:
+    """Nine actions: their list is cut short, what is said of them isn't."""
+    asked = [
+        {"kind": "action", "id": f"{n:032x}", "event_id": "", "event": None, "notes": [f"note {n}"]} for n in range(9)
+    ]
+    found = {"identical": True, "code": {}, "asked": asked, "parts": [], "notes": [f"note {n}" for n in range(9)]}
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(replay_screen(found, 100))
+    assert all(f"· note {n}" in shown.get() for n in range(9))
+    assert "and 1 more" in shown.get()
 
 
 def test_a_check_alone_is_of_every_shard() -> None:

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from tests.unit.kernel.transactor_world import Doubling, Put, Summing, World, run
+from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing, World, run
 
 from rivergate.agents import Agent, Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain.errors import ReplayMismatch
-from rivergate.domain.record import Position
+from rivergate.domain.record import Position, Record, TopicPartition
+from rivergate.kernel.keeping import HOUR
 from rivergate.kernel.past import NothingToReplay, Past, newest_entry
+from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.kernel.tools import Limits
 from rivergate.kernel.written import Written
+from rivergate.testing.memory_log import MemoryReader
 
 OFTEN = Limits(batch=1, wait_s=0.0, replay_s=0.0, snapshot_share=1e9)
 """A snapshot after every commit."""
@@ -116,6 +119,54 @@ def test_what_retention_removed_is_counted_and_the_digest_still_speaks() -> None
     assert "no longer on their topics" in difference.what
 
 
+def aged(hours: int) -> World:
+    """An event an hour, and a day of retention on what was published of it."""
+    world = World()
+    for n in range(1, hours + 1):
+        world.put(n)
+        run(world.transactor(limits=NEVER))
+        world.now += HOUR
+    world.broker.trim(("plant-out", 0), 2 * (hours - 24))
+    return world
+
+
+def lose(world: World, seq: int) -> None:
+    """The one output of a commit is on its topic no more."""
+    slot = world.broker._partitions["plant-out", 0].slots[2 * seq]
+    assert slot.record is not None
+    slot.record = None
+
+
+@pytest.mark.parametrize("make", [lambda: lived(8), lambda: aged(30)], ids=["nothing was ever removed", "retention"])
+def test_an_output_that_retention_cannot_have_removed_is_missed(make: Callable[[], World]) -> None:
+    """What was written before and after it is still there."""
+    world = make()
+    newest = world.journal()[-1].seq
+    gone = replayed(world, range(newest + 1)).gone
+    lose(world, newest - 1)
+    found = replayed(world, range(newest + 1))
+    assert found.difference is not None
+    assert found.difference.what == "output 0 was written then and isn't on its topic"
+    assert (found.difference.seq, found.difference.topic, found.gone) == (newest - 1, "plant-out", gone)
+
+
+def test_a_topic_that_begins_after_a_commit_is_not_read_for_it() -> None:
+    """A day is left of five: looking for what is gone reads it once, not once a commit."""
+    world = aged(5 * 24)
+    archive = world.broker.reader()
+    scans: list[int] = []
+    scan = archive.scan
+
+    def counted(topic: str, partition: int, start: int = 0) -> Iterator[Record]:
+        scans.append(start)
+        return scan(topic, partition, start)
+
+    archive.scan = counted  # type: ignore[method-assign]
+    found = replay_commits(past(world), Written(world.spec(), archive), range(5 * 24))
+    assert (found.difference, found.gone) == (None, 4 * 24)
+    assert len(scans) < 40
+
+
 def test_a_topic_that_was_tampered_with_differs_though_the_digest_holds() -> None:
     """The journal's digest covers what was written; the record that stands there now is another one."""
     world = lived()
@@ -151,6 +202,88 @@ def test_a_snapshot_of_another_log_is_passed_over() -> None:
     assert (found.difference, found.start) == (None, None)
     assert all("of another log" in note for note in found.notes)
     assert found.notes
+
+
+class OneStream(MemoryReader):
+    """Reads on where it was, as Kafka's reader does that has one stream a partition: who begins anew moves all others."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.broker)
+        self._at: dict[TopicPartition, int] = {}
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """See `ports.LogReader.read`."""
+        tp = (topic, partition)
+        self._at[tp] = start
+        while found := self._broker.read(tp, self._at[tp], end, 1):
+            self._at[tp] = found[0].offset + 1
+            yield found[0]
+
+
+@pytest.mark.parametrize("first", [2, 0])
+def test_looking_at_a_snapshot_that_is_refused_loses_no_commit(first: int) -> None:
+    """The journal is read on from where the replay stands, not from behind the snapshot."""
+    world, other = lived(9), World()
+    for n in range(11, 20):
+        other.put(n)
+    run(other.transactor(limits=OFTEN))
+    mine = {n: c for n, c in world.blobs.kept.items() if first and "/000000000001-" in n}
+    world.blobs.kept = mine | {n: c for n, c in other.blobs.kept.items() if not mine or "/000000000001-" not in n}
+    spec = world.spec()
+    then = Past(spec, OneStream(world), lambda: AgentFold(world.app, Summing), world.store(spec))
+    found = replay_commits(then, Written(spec, world.broker.reader()), [first, 8])
+    assert (found.difference, found.commits, found.folded) == (None, 2, 9 - first)
+
+
+def test_a_snapshot_that_was_just_begun_from_is_gone_on_from() -> None:
+    """A drain's stands behind the commit record that names it, whose place in the journal it can't know."""
+    world = lived(3, NEVER)
+    run(world.transactor(limits=NEVER)).drain()
+    world.put(4)
+    run(world.transactor(limits=OFTEN))
+    spec = world.spec()
+    then = Past(spec, OneStream(world), lambda: AgentFold(world.app, Summing), world.store(spec))
+    then.go_before(4)
+    assert then.start is not None
+    then.go_before(5, but_not_from=lambda standing: standing.seq == 5)
+    assert (then.start.seq, then.step().recorded.seq) == (3, 4)
+
+
+def accepted(*, killed: bool) -> World:
+    """Three events under the old code; then the new one was accepted, and `killed` before its first commit, or not."""
+    world = lived(3, NEVER)
+    accept = {"who": "kim", "why": "test"}
+    new = run(world.transactor(Doubling, code=NEW_CODE, accept=accept, limits=NEVER))
+    assert [ref.seq for ref in world.store(world.spec()).stored()] == [2]
+    world.put(4)
+    run(world.transactor(limits=NEVER) if killed else new)
+    return world
+
+
+def test_a_snapshot_of_code_that_never_committed_is_passed_over() -> None:
+    """It is what that code made of old commits: the old code, come back, went on from a state of its own."""
+    world = accepted(killed=True)
+    found = replayed(world, [3])
+    assert (found.difference, found.start, found.folded) == (None, None, 4)
+    assert found.notes == ["the snapshot after commit 2 is of code that the shard didn't go on with: passed over"]
+    then = past(world)
+    then.go_to(4)
+    assert isinstance(then.fold, AgentFold)
+    assert vars(then.fold.state.agent)["sum"] == 10
+    world.broker.trim(("plant-in", 0), 3)
+    spec = world.spec()
+    assert reach(spec, world.broker.reader(), world.store(spec)).first is None
+
+
+def test_a_snapshot_of_accepted_code_is_the_state_that_it_went_on_with() -> None:
+    """Its first commit names it, though all commits before it are of other code."""
+    world = accepted(killed=False)
+    found = replayed(world, [3], Doubling)
+    assert found.start is not None
+    assert (found.difference, found.start.seq, found.folded) == (None, 2, 1)
+    world.broker.trim(("plant-in", 0), 3)
+    spec = world.spec()
+    assert reach(spec, world.broker.reader(), world.store(spec)).first == 3
 
 
 def test_a_trimmed_journal_without_a_snapshot_is_refused_with_the_remedy() -> None:

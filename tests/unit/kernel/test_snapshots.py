@@ -139,3 +139,25 @@ def test_what_commits_that_failed_left_behind_does_not_push_out_the_one_that_is_
         attempt = snapshot(6, state=b"%d" % tried)
         store.put(replace(attempt, standing=replace(attempt.standing, snapshot=named)))
     assert store.get(named).state == b"state"
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        ".DS_Store",
+        ".nfs00000000deadbeef",
+        ".000000000007-%s.Xa3f" % ("d" * 64),
+        "",
+        "000000000007-d",
+        "old/000000000007-%s" % ("d" * 64),
+    ],
+)
+def test_what_else_lies_in_the_folder_is_passed_over(stray: str) -> None:
+    """A file browser's, a network file system's, a copy that was broken off, an object store's folder: none is a snapshot."""
+    blobs = Blobs()
+    store = SnapshotStore(blobs, spec(), SigningKey.generate(), keeping=Keeping(1, 0, 0))
+    blobs.put(f"app/agent-w/0/{stray}", b"")
+    store.put(snapshot(6))
+    ref = store.put(snapshot(8))
+    assert store.stored() == [ref]
+    assert f"app/agent-w/0/{stray}" in blobs.kept

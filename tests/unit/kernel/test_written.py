@@ -4,7 +4,7 @@ import pytest
 from tests.unit.kernel.test_past import lived
 from tests.unit.kernel.transactor_world import World, run
 
-from rivergate.domain.record import Record
+from rivergate.domain.record import Headers, Record
 from rivergate.kernel.written import Written, written_by
 
 
@@ -41,3 +41,23 @@ def test_other_shards_outputs_are_not_taken_for_ours() -> None:
     spec = world.spec()
     other = Written(type(spec)(spec.app, "agent-other", 0, spec.inputs, spec.code, "w"), world.broker.reader())
     assert other.of(world.journal()[0], ()) == {}
+
+
+def test_what_another_app_wrote_to_a_shared_topic_is_not_taken_for_ours() -> None:
+    """Its agent has the same name, and `rg_commit` doesn't name the app: the source does."""
+    world = World()
+    headers: Headers = [("ce_source", b"/rivergate/mill/agent-summing"), ("rg_commit", b"agent-summing/0/0/0")]
+    world.broker.append("plant-out", 0, b'{"n": 7, "sum": 7, "text": ""}', headers=headers)
+    world.put(1)
+    run(world.transactor())
+    found = Written(world.spec(), world.broker.reader()).of(world.journal()[0], ())
+    assert [r.offset for r in found.values()] == [1]
+
+
+def test_a_dead_letter_keeps_the_source_of_its_record() -> None:
+    """It stands on the app's own topic, where nobody else writes."""
+    world = World()
+    headers: Headers = [("ce_source", b"/plant"), ("ce_id", b"e1")]
+    world.broker.append("plant-in", 0, b"no json", headers=headers)
+    run(world.transactor())
+    assert len(Written(world.spec(), world.broker.reader()).of(world.journal()[0], ())) == 1

@@ -22,6 +22,7 @@ def test_limits_reach_brake_and_kernel() -> None:
     spec = spec_of(parse_limits(["proposals_waiting=50", "batch=10"]))
     assert waiting(spec) == Waiting(proposals_waiting=50)
     assert (kernel_limits(spec).batch, kernel_limits(spec).open) == (10, 256)
+    assert kernel_limits(spec_of(parse_limits(["snapshot_age_s=600"]))).snapshot_age_s == 600
     assert waiting(spec_of(parse_limits([]))) == Waiting()
 
 

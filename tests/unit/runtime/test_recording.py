@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit.kernel.adopting_world import AdoptingWorld, Guess, Mean
-from tests.unit.kernel.test_past import NEVER
-from tests.unit.kernel.transactor_world import run
+from tests.unit.kernel.test_past import NEVER, lived
+from tests.unit.kernel.transactor_world import Summing, run
 from tests.unit.runtime.recorded_world import app_of, changed, recorded, recording_of
 
 from rivergate.domain.errors import BadInput, ConfigError
@@ -22,6 +22,15 @@ def test_a_recording_from_the_beginning_needs_no_key(tmp_path: Path) -> None:
     path, _ = recorded(tmp_path, [2, 3], NEVER)
     [part] = replay_recording(app_of(), Recording.load(path))
     assert (part.difference, part.commits, part.folded, part.outputs) == (None, 2, 4, 2)
+
+
+def test_what_was_gone_when_it_was_recorded_is_no_difference(tmp_path: Path) -> None:
+    """A recording has what was there then, and nobody can miss more in it."""
+    world = lived(8, NEVER)
+    world.broker.trim(("plant-out", 0), 8)
+    path, _ = recording_of(world, Summing, tmp_path, [2, 3, 4, 5])
+    [part] = replay_recording(app_of(), Recording.load(path))
+    assert (part.difference, part.commits, part.outputs, part.gone) == (None, 4, 2, 2)
 
 
 def test_a_recording_with_a_snapshot_holds_what_comes_after_it(tmp_path: Path) -> None:

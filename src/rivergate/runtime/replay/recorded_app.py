@@ -18,7 +18,9 @@ from rivergate.kernel.past import Past
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.written import Written
+from rivergate.ports import LogArchive
 from rivergate.runtime import keys
+from rivergate.runtime.app import App
 from rivergate.runtime.replay.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import fold_of, gate_inputs, shard_inputs, shard_spec
@@ -27,7 +29,8 @@ from rivergate.runtime.stages import fold_of, gate_inputs, shard_inputs, shard_s
 class RecordedApp:
     """Reads alone: no group is joined, nothing is committed, and of the keys only public halves are needed.
 
-    `name` marks its consumers on the broker. A context manager that closes them. One thread.
+    `name` marks its consumers on the broker. A context manager that closes them; to enter it raises `BadInput` where the
+    log has another number of partitions. One thread.
     """
 
     def __init__(self, spec: ProcessSpec, name: str = "replay") -> None:
@@ -39,6 +42,9 @@ class RecordedApp:
         self.archive = self.new_archive()
 
     def __enter__(self) -> Self:
+        with self._open:
+            demand_same_partitions(self.app, self.archive)
+            self._open = self._open.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -110,3 +116,17 @@ class RecordedApp:
 
     def _operator(self, stage: str) -> bytes:
         return keys.load_public(self._spec.data.keys, keys.OPERATOR) if stage == names.GATE else b""
+
+
+def demand_same_partitions(app: App, archive: LogArchive) -> None:
+    """The number that the app declares isn't the one that it runs with, where that was said on a command line. Every app has
+    effects, and their journal a partition a shard. Raises `BadInput`, `UnknownTopic`.
+    """
+    journal = names.journal_topic(app.name, names.EFFECTS)
+    there = len(archive.partitions(journal))
+    if there != app.partitions:
+        raise BadInput(
+            f"app {app.name} has {there} partitions on its Kafka, and {app.partitions} are asked for",
+            where=journal,
+            remedy=f"give --partitions {there}",
+        )

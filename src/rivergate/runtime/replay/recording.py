@@ -154,6 +154,14 @@ class KeepingWritten(Written):
         return found
 
 
+class RecordedWritten(Written):
+    """The outputs in a recording. It was compared with the log when it was made: what isn't in it was gone then."""
+
+    def may_have_lost(self, recorded: CommitRecord, output: Output) -> bool:  # noqa: ARG002 - see `Written.may_have_lost`
+        """Always."""
+        return True
+
+
 class RecordingBlobs:
     """`ports.Blobs` of a recording's snapshots; with `source`, reads from there and keeps what was read."""
 

@@ -21,23 +21,29 @@ from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import fold_of
 
 Wanted = dict[tuple[str, int], Sequence[int]]
+"""Commits of each shard in ascending order; none where there is nothing to compare."""
 
 
 def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """`ask` has `actions`, `events`, `shards` ([stage, shard, from or None, to or None]), `all`, and in `save` a file
     for a recording, or in `recording` the file of one to be replayed instead of the log.
 
-    Gives {identical, code, asked: [Found], parts: [ReplayedPart]}.
+    Gives {identical, code, asked: [Found], parts: [ReplayedPart], notes}; `notes` say what of it isn't replayed, and why.
+    Raises `NothingToReplay` where that is all of it.
     """
     if ask.get("recording"):
         return _of_recording(spec, ask)
     with RecordedApp(spec) as recorded:
         found = find_actions(recorded, ask.get("actions", ()), tell) if ask.get("actions") else []
         found += [find_event(recorded, e, tell) for e in ask.get("events", ())]
-        wanted = _wanted(found)
+        wanted, notes = _of_ids(found), [note for f in found for note in f.notes]
         everything = [[*shard, None, None] for shard in recorded.shards] if ask.get("all") else []
         for stage, shard, first, last in [*ask.get("shards", ()), *everything]:
-            wanted[stage, shard] = _range(recorded, stage, shard, first, last)
+            seqs, why = _range(recorded, stage, shard, first, last)
+            wanted[stage, shard] = _united(wanted.get((stage, shard), ()), seqs)
+            notes += [why] if why else []
+        if not any(wanted.values()):
+            raise NothingToReplay("; ".join(dict.fromkeys(notes)), remedy=_ASK)
         keep = recorded.new_recording() if ask.get("save") else None
         parts = []
         for number, ((stage, shard), seqs) in enumerate(wanted.items()):
@@ -47,15 +53,12 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
         if keep is not None:
             keep.parts = [(stage, shard, list(seqs)) for (stage, shard), seqs in wanted.items()]
             keep.save(Path(ask["save"]))
-        if found and not wanted:
-            raise NothingToReplay(
-                "; ".join(note for f in found for note in f.notes), remedy="ask for an agent's action"
-            )
         return {
             "identical": all(p.difference is None for p in parts),
             "code": {stage: recorded.shard_spec(stage, 0).code for stage, _ in wanted},
             "asked": [asdict(f) for f in found],
             "parts": [asdict(p) for p in parts],
+            "notes": list(dict.fromkeys(notes)),
         }
 
 
@@ -68,6 +71,7 @@ def _of_recording(spec: ProcessSpec, ask: dict[str, Any]) -> dict[str, Any]:
         "code": {p.stage: fold_of(app, p.stage, recording.operator)[1] for p in parts},
         "asked": [],
         "parts": [asdict(p) for p in parts],
+        "notes": [],
     }
 
 
@@ -90,8 +94,8 @@ def _replay(
     return replay_commits(recorded.past(stage, shard, keep), written, seqs, progress)
 
 
-def _wanted(found: list[Found]) -> Wanted:
-    """Commits of each shard in ascending order, agents before the gate as they were found."""
+def _of_ids(found: list[Found]) -> Wanted:
+    """Those that belong to ids, agents before the gate as they were found."""
     wanted: dict[tuple[str, int], set[int]] = {}
     for f in found:
         for stage, shard, seq in f.commits:
@@ -99,22 +103,34 @@ def _wanted(found: list[Found]) -> Wanted:
     return {shard: sorted(wanted[shard]) for shard in sorted(wanted, key=lambda w: (w[0] == names.GATE, w))}
 
 
-def _range(recorded: RecordedApp, stage: str, shard: int, first: int | None, last: int | None) -> Sequence[int]:
-    """From the first commit that can be replayed to the newest, where nothing else is said. Empty for a new shard."""
+def _united(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return sorted({*some, *others}) if some and others else some or others
+
+
+def _range(
+    recorded: RecordedApp, stage: str, shard: int, first: int | None, last: int | None
+) -> tuple[Sequence[int], str]:
+    """From the first commit that can be replayed to the newest, where nothing else is said; or why there is none."""
     spec = recorded.shard_spec(stage, shard)
-    newest = newest_entry(spec, recorded.archive)
-    if newest is None:
-        return ()
+    entry = newest_entry(spec, recorded.archive)
+    if entry is None:
+        return (), f"{spec.name} has no commits yet: not replayed"
+    newest = entry[0].seq
     if first is None:
         reach = reach_of(recorded, stage, shard)
         if reach.first is None:
             raise NothingToReplay(f"nothing of {spec.name} can be replayed: {reach.why}", remedy=_KEEP)
         first = reach.first
-    if last is not None and (last > newest[0].seq or last < first):
-        raise BadInput(
-            f"{spec.name} has no commits from {first} to {last}", remedy=f"its newest commit is {newest[0].seq}"
-        )
-    return range(first, (newest[0].seq if last is None else last) + 1)
+        if first > newest and last is None:
+            return (), (
+                f"retention has removed what {spec.name} has read up to its newest commit, {newest}, and its snapshot after "
+                "that has the state alone: not replayed"
+            )
+    if not first <= (newest if last is None else last) <= newest:
+        upto = "on" if last is None else f"to {last}"
+        raise BadInput(f"{spec.name} has no commits from {first} {upto}", remedy=f"its newest commit is {newest}")
+    return range(first, (newest if last is None else last) + 1), ""
 
 
+_ASK = "ask for what agents or the gate have committed; `rivergate doctor --app` says from when on it can be replayed"
 _KEEP = "keep inputs and journals for longer, or snapshots; `rivergate doctor --app` says what is there"

@@ -11,10 +11,9 @@ from rivergate.kernel.past import Past
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
-from rivergate.kernel.written import Written
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
-from rivergate.runtime.replay.recording import Recording, RecordingArchive, RecordingBlobs
+from rivergate.runtime.replay.recording import RecordedWritten, Recording, RecordingArchive, RecordingBlobs
 from rivergate.runtime.stages import fold_of
 
 
@@ -37,7 +36,7 @@ def replay_recording(app: App, recording: Recording, snapshot_key: Path | None =
         make_fold, code = fold_of(named, stage, recording.operator)
         spec = ShardSpec(named.name, stage, shard, (), code, "replay")
         past = Past(spec, archive, make_fold, SnapshotStore(RecordingBlobs(recording), spec, key))
-        found.append(replay_commits(past, Written(spec, archive), seqs))
+        found.append(replay_commits(past, RecordedWritten(spec, archive), seqs))
         if found[-1].difference is not None:
             break
     return found
