@@ -76,6 +76,8 @@ def _part(part: Found, codes: dict[str, str], width: int) -> RenderableType:
     gone = f", {part['gone']} are no longer on their topics" if part["gone"] else ""
     equal = " equal" if not part["difference"] else " equal before it"
     table.add_row("outputs", f"{part['outputs']} compared with their topics,{equal}{gone}")
+    if part["states"]:
+        table.add_row("states", f"{part['states']} compared with snapshots")
     start = part["start"]
     origin = f"the snapshot after commit {start['seq']} ({short(start['digest'])})" if start else "nothing"
     table.add_row("began from", f"{origin}, {_count(part['folded'], 'commit')} folded")

@@ -47,7 +47,8 @@ class Past:
     """Folds a shard's recorded commits again, outputs muted. Touches nothing of the running system. One thread.
 
     `standing` and `fold` are those after the newest commit that was folded, `start` the snapshot that it began
-    with (None: from nothing), `folded` how many commits it took so far, `notes` what had to be passed over.
+    with (None: from nothing), `folded` how many commits it took so far, `code` the code that made the newest of them, or took
+    the snapshot, `notes` what had to be passed over.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Past:
         self.standing = Standing()
         self.start: SnapshotRef | None = None
         self.folded = 0
+        self.code = ""
         self.notes: list[str] = []
         self.fold = make_fold()
         self.make_fold = make_fold
@@ -109,6 +111,7 @@ class Past:
             return Step(recorded, [], None, failure=f"{e.where}: {e.reason}" if e.where else e.reason)
         again = commit_again(self.spec, recorded, self.standing, outputs)
         self.standing = self.standing.after(recorded, offset)
+        self.code = recorded.code
         self.folded += 1
         return Step(recorded, again.outputs, again.record)
 
@@ -180,7 +183,7 @@ class Past:
         except SnapshotCorrupt as e:
             self.notes.append(f"the snapshot after commit {ref.seq} was passed over: {e.what}")
             return False
-        self.fold, self.standing, self.start = fold, snapshot.standing, ref
+        self.fold, self.standing, self.start, self.code = fold, snapshot.standing, ref, snapshot.code
         self._next, self._entries = joint.after, joint.rest
         return True
 

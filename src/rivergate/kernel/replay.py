@@ -14,6 +14,7 @@ from rivergate.kernel.past import Past, Step
 from rivergate.kernel.recovery import Progress, fold_again, silent
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.states import States, state_difference
 from rivergate.kernel.written import Written
 from rivergate.ports import Fold, LogReader
 
@@ -99,23 +100,12 @@ def _replayed(
 def _compare_state(
     newest: SnapshotRef, state: bytes, state_digest: str, make_fold: Callable[[], Fold], snapshots: SnapshotStore
 ) -> str:
-    """Empty where the snapshot's state is the one that the replay reached, or has its digest: equal states may be written
-    differently, but seldom are.
-    """
-    kept = make_fold()
+    """Empty where the snapshot's state is the one that the replay reached."""
     try:
         snapshot = snapshots.get(newest)
-        if snapshot.state == state:
-            return ""
-        kept.load(snapshot.state)
     except SnapshotCorrupt as e:
         return f"the newest snapshot can't be compared: {e}"
-    recorded = kept.digest()
-    return (
-        ""
-        if recorded == state_digest
-        else f"state at {newest.seq} is {state_digest[:12]}, the snapshot has {recorded[:12]}"
-    )
+    return state_difference(newest.seq, snapshot.state, state, lambda: state_digest, make_fold)
 
 
 def _differs(spec: ShardSpec, standing: Standing, difference: str, fold: Fold) -> tuple[ShardReplay, Fold]:
@@ -142,7 +132,8 @@ class ReplayedPart:
     """What the replay of a shard's commits found. `start` is the snapshot that it began with, None for nothing.
 
     `commits` were compared output by output, `folded` counts those on the way there too, whose digests were compared;
-    `gone` are outputs that are no longer on their topics. `told` has the newest of the compared commits.
+    `gone` are outputs that are no longer on their topics, `states` how often the state was compared with a snapshot's. `told`
+    has the newest of the compared commits.
     """
 
     stage: str
@@ -152,6 +143,7 @@ class ReplayedPart:
     folded: int = 0
     outputs: int = 0
     gone: int = 0
+    states: int = 0
     code: str = ""
     difference: Difference | None = None
     told: list[ReplayedCommit] = field(default_factory=list)
@@ -163,16 +155,26 @@ class ReplayedPart:
         self.commits += 1
         self.outputs += compared.outputs
         self.gone += compared.gone
+        self.difference = compared.difference
         told = ReplayedCommit(r.seq, r.clock, r.ranges, r.outputs, r.digest, step.digest)
         self.told = [*self.told[-DETAILED + 1 :], told]
 
+    def add_state(self, seq: int, difference: str | None) -> None:
+        """Take into account how the state after a commit differs; None: it wasn't compared."""
+        self.states += difference is not None
+        if difference:
+            self.difference = Difference(seq, difference)
 
-def replay_commits(past: Past, written: Written, wanted: Sequence[int], progress: Progress = silent) -> ReplayedPart:
+
+def replay_commits(
+    past: Past, written: Written, wanted: Sequence[int], progress: Progress = silent, states: States | None = None
+) -> ReplayedPart:
     """Fold the `wanted` commits again (ascending), and compare each output with what stands on the topics.
 
-    What lies between is folded too, and compared by its digest. The first difference ends it. Raises
-    `NothingToReplay`.
+    What lies between is folded too, and compared by its digest; and wherever a snapshot was taken, the state is (with those
+    of the past, unless other `states` are given). The first difference ends it. Raises `NothingToReplay`.
     """
+    states = states or States(past.snapshots, past.make_fold)
     found = ReplayedPart(past.spec.stage, past.spec.shard, notes=past.notes)
     first = 0
     for done, seq in enumerate(wanted):
@@ -189,7 +191,8 @@ def replay_commits(past: Past, written: Written, wanted: Sequence[int], progress
                 there = written.of(step.recorded, step.outputs)
                 compared = compare(past.spec, step, there, partial(written.may_have_lost, step.recorded))
                 found.add(step, compared)
-                found.difference = compared.difference
+            if found.difference is None:
+                found.add_state(step.recorded.seq, states.difference(step.recorded, past.fold))
             progress(past.standing.seq - first, wanted[-1] + 1 - first)
             if found.difference is not None:
                 return found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from random import random
 
 import pytest
 from tests.unit.kernel.transactor_world import NEW_CODE, Doubling, Put, Summing, World, run
@@ -85,9 +86,54 @@ def test_changed_code_shows_the_first_difference_field_by_field() -> None:
 
 def test_code_that_fails_now_is_a_difference() -> None:
     """A record that was handled then would be a dead letter now."""
-    difference = replayed(lived(), range(8), Failing).difference
+    difference = replayed(lived(limits=NEVER), range(8), Failing).difference
     assert difference is not None
     assert (difference.seq, "ValueError: four" in difference.what) == (3, True)
+
+
+class Lucky(Summing):
+    """Learns something at random, which none of its outputs shows."""
+
+    def on_event(self, event: Put, ctx: Context) -> None:
+        super().on_event(event, ctx)
+        self.luck = random()
+
+
+def test_a_learner_that_is_not_seeded_is_found_by_its_state() -> None:
+    """All of its outputs are equal, and all digests of commits."""
+    world = World()
+    for n in range(1, 9):
+        world.put(n)
+    run(world.transactor(Lucky, limits=OFTEN))
+    found = replayed(world, range(8), Lucky)
+    assert found.difference is not None
+    assert (found.difference.seq, found.commits, found.outputs) == (0, 1, 1)
+    assert found.difference.what.startswith("the state after commit 0 is ")
+    assert [t.recorded for t in found.told] == [t.again for t in found.told]
+
+
+def test_a_change_in_learning_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the way to the commit that was asked for, too; where no snapshot tells, nobody can know."""
+    worlds = lived(), lived(limits=NEVER)
+    for world, states in zip(worlds, (8, 0), strict=True):
+        found = replayed(world, range(8))
+        assert (found.difference, found.states) == (None, states)
+    learn = Summing.on_event
+
+    def learn_otherwise(agent: Summing, event: Put, ctx: Context) -> None:
+        learn(agent, event, ctx)
+        agent.last = event.n  # type: ignore[attr-defined] - what it didn't keep before
+
+    monkeypatch.setattr(Summing, "on_event", learn_otherwise)
+    found = replayed(worlds[0], range(3, 8))
+    assert found.start is not None
+    assert found.difference is not None
+    assert (found.start.seq, found.difference.seq) == (2, 3)
+    assert replayed(worlds[1], range(8)).difference is None
+    worlds[0].blobs.kept = {n: c for n, c in worlds[0].blobs.kept.items() if "/000000000003-" in n}
+    found = replayed(worlds[0], [3])
+    assert found.difference is not None
+    assert (found.folded, found.difference.seq) == (4, 3)
 
 
 def test_a_difference_on_the_way_is_found_too() -> None:
@@ -266,6 +312,7 @@ def test_a_snapshot_of_code_that_never_committed_is_passed_over() -> None:
     found = replayed(world, [3])
     assert (found.difference, found.start, found.folded) == (None, None, 4)
     assert found.notes == ["the snapshot after commit 2 is of code that the shard didn't go on with: passed over"]
+    assert found.states == 0
     then = past(world)
     then.go_to(4)
     assert isinstance(then.fold, AgentFold)

@@ -15,7 +15,7 @@ from rivergate.kernel.replay import replay_commits
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.tools import Limits
 from rivergate.runtime.app import App
-from rivergate.runtime.replay.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
+from rivergate.runtime.replay.recording import KeepingArchive, KeepingStates, KeepingWritten, Recording, RecordingBlobs
 
 POLICY = Path(__file__)
 
@@ -43,7 +43,8 @@ def recording_of(world: World, agent: type[Agent], folder: Path, wanted: list[in
     archive = KeepingArchive(recording, world.broker.reader())
     store = SnapshotStore(RecordingBlobs(recording, world.blobs), spec, VerifyingKey(key))
     past = Past(spec, archive, lambda: AgentFold(world.app, agent), store)
-    replay_commits(past, KeepingWritten(recording, spec, world.broker.reader()), wanted)
+    states = KeepingStates(recording, SnapshotStore(world.blobs, spec, VerifyingKey(key)), past.make_fold)
+    replay_commits(past, KeepingWritten(recording, spec, world.broker.reader()), wanted, states=states)
     path, public = folder / "shard.rec", folder / "snapshots.pub"
     recording.save(path)
     public.write_text(key.hex() + "\n")

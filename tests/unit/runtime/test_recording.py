@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from tests.unit.kernel.adopting_world import AdoptingWorld, Guess, Mean
 from tests.unit.kernel.test_past import NEVER, lived
-from tests.unit.kernel.transactor_world import Summing, run
+from tests.unit.kernel.transactor_world import Put, Summing, run
 from tests.unit.runtime.recorded_world import app_of, changed, recorded, recording_of
 
+from rivergate.agents import Context
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.domain.signing import SigningKey
 from rivergate.kernel.past import NothingToReplay
@@ -79,6 +80,31 @@ def test_changed_code_is_caught(tmp_path: Path) -> None:
     [part] = replay_recording(changed(), Recording.load(path))
     assert part.difference is not None
     assert [f.field for f in part.difference.fields] == ["value.sum"]
+
+
+def test_a_change_in_learning_alone_is_caught_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file has the digests of the states that were compared, and none of the states."""
+    world = lived(8)
+    world.blobs.kept = {n: c for n, c in world.blobs.kept.items() if "/000000000005-" in n}
+    path, _ = recording_of(world, Summing, tmp_path, [2, 5])
+    recording = Recording.load(path)
+    assert (list(recording.states), recording.snapshots) == ([("agent-summing", 0, 5)], {})
+    [part] = replay_recording(app_of(), recording)
+    assert (part.difference, part.states, part.notes) == (None, 1, [])
+    learn = Summing.on_event
+
+    def learn_otherwise(agent: Summing, event: Put, ctx: Context) -> None:
+        learn(agent, event, ctx)
+        agent.last = event.n  # type: ignore[attr-defined] - what it didn't keep before
+
+    monkeypatch.setattr(Summing, "on_event", learn_otherwise)
+    [part] = replay_recording(app_of(), recording)
+    assert part.difference is not None
+    assert (part.difference.seq, "the state after commit 5" in part.difference.what) == (5, True)
+    recording.versions["river"] = "0.1"
+    [part] = replay_recording(app_of(), recording)
+    assert (part.difference, part.states) == (None, 0)
+    assert part.notes == ["its states aren't compared, since it was recorded under river 0.1"]
 
 
 def test_equal_recordings_are_equal_files(tmp_path: Path) -> None:

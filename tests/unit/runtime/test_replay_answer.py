@@ -9,10 +9,9 @@ from typing import Any, Self
 import orjson
 import pytest
 from tests.unit.kernel.test_past import lived
-from tests.unit.kernel.transactor_world import Summing, World
+from tests.unit.kernel.transactor_world import NEW_CODE, OLD_CODE, Summing, World
 from tests.unit.runtime.recorded_world import app_of
 
-from rivergate.agents import Agent
 from rivergate.agents.fold import AgentFold
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput
@@ -20,8 +19,9 @@ from rivergate.domain.record import Headers
 from rivergate.kernel.past import NothingToReplay, Past
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.states import States
 from rivergate.kernel.written import Written
-from rivergate.runtime.replay import replay_answer
+from rivergate.runtime.replay import replay_answer, state_answer
 from rivergate.runtime.replay.recorded_app import demand_same_partitions
 from rivergate.runtime.session import unheard
 from rivergate.runtime.spec import AppRef, ProcessSpec
@@ -33,9 +33,9 @@ ACTION = "a1" + "0" * 30
 class Recorded:
     """`RecordedApp` of the kernel's world under an agent's code."""
 
-    def __init__(self, world: World, agent: type[Agent] = Summing) -> None:
-        self.world, self.agent = world, agent
-        self.app = replace(app_of(agent), name=world.app)
+    def __init__(self, world: World, code: str = OLD_CODE) -> None:
+        self.world, self.agent, self.code = world, Summing, code
+        self.app = replace(app_of(), name=world.app)
         self.archive = world.broker.reader()
         self.shards = [(world.stage, 0)]
 
@@ -47,7 +47,7 @@ class Recorded:
 
     def shard_spec(self, _stage: str, _shard: int) -> ShardSpec:
         """The one shard."""
-        return self.world.spec()
+        return self.world.spec(self.code)
 
     def snapshots(self, spec: ShardSpec) -> SnapshotStore:
         """Its snapshots."""
@@ -55,8 +55,12 @@ class Recorded:
 
     def past(self, _stage: str, _shard: int, _keep: None = None) -> Past:
         """Its past."""
-        spec = self.world.spec()
+        spec = self.world.spec(self.code)
         return Past(spec, self.archive, lambda: AgentFold(self.app.name, self.agent), self.world.store(spec))
+
+    def states(self, past: Past, _keep: None = None) -> States:
+        """What its states are held against."""
+        return States(past.snapshots, past.make_fold)
 
     def written(self, _stage: str, _shard: int, _keep: None = None) -> Written:
         """What it has written."""
@@ -69,10 +73,32 @@ def asked(monkeypatch: pytest.MonkeyPatch, world: World, **ask: Any) -> dict[str
     return replay_answer.answer(SPEC, ask, unheard)
 
 
+@pytest.mark.parametrize("at", ["3", "", ACTION])
+def test_a_state_says_whose_code_it_is_of(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """A snapshot is begun from whoever took it: after it, and inside of a commit, the present code reads and folds."""
+    world = lived()
+    propose(world)
+    ask = {"agent": "summing", "shard": 0, "at": at}
+    for code, notes in (
+        (OLD_CODE, []),
+        (NEW_CODE, ["code aaaaaaaaaaaa ran then; this is what bbbbbbbbbbbb, the present code, reads and makes of it"]),
+    ):
+        monkeypatch.setattr(state_answer, "RecordedApp", lambda *_, code=code: Recorded(world, code))
+        assert state_answer.answer(SPEC, ask, unheard)["notes"] == notes
+
+
 def compared(found: dict[str, Any]) -> Sequence[int]:
     """Which commits of the one shard."""
     [part] = found["parts"]
     return [told["seq"] for told in part["told"]]
+
+
+def propose(world: World) -> None:
+    """An action of commit 1."""
+    event = {"topic": "plant-in", "partition": 0, "offset": 1}
+    value = {"proposal_id": ACTION, "event_id": "plant-in/0/1", "event": event}
+    headers: Headers = [("ce_type", names.PROPOSAL_V1.encode()), ("rg_commit", b"agent-summing/0/1/2")]
+    world.broker.append("plant.proposals", 0, orjson.dumps(value), headers=headers)
 
 
 def of_shard(world: World, first: int | None = None, last: int | None = None) -> list[list[Any]]:
@@ -108,9 +134,7 @@ def test_where_nothing_can_be_compared_it_is_said(monkeypatch: pytest.MonkeyPatc
 def test_an_action_and_a_part_of_its_shard_are_both_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither takes the other's place."""
     world = lived()
-    value = {"proposal_id": ACTION, "event_id": "plant-in/0/1"}
-    headers: Headers = [("ce_type", names.PROPOSAL_V1.encode()), ("rg_commit", b"agent-summing/0/1/2")]
-    world.broker.append("plant.proposals", 0, orjson.dumps(value), headers=headers)
+    propose(world)
     found = asked(monkeypatch, world, actions=["a1"], shards=of_shard(world, 5, 6))
     assert compared(found) == [1, 5, 6]
     found = asked(monkeypatch, world, actions=["a1"], shards=of_shard(world, 0, 2))

@@ -17,11 +17,12 @@ from rivergate.domain.signing import VerifyingKey
 from rivergate.kernel.past import Past
 from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.states import States
 from rivergate.kernel.written import Written
 from rivergate.ports import LogArchive
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
-from rivergate.runtime.replay.recording import KeepingArchive, KeepingWritten, Recording, RecordingBlobs
+from rivergate.runtime.replay.recording import KeepingArchive, KeepingStates, KeepingWritten, Recording, RecordingBlobs
 from rivergate.runtime.spec import ProcessSpec
 from rivergate.runtime.stages import fold_of, gate_inputs, shard_inputs, shard_spec
 
@@ -105,6 +106,11 @@ class RecordedApp:
         make_fold, _ = fold_of(self.app, stage, self._operator(stage))
         archive = KeepingArchive(keep, self.archive) if keep else self.archive
         return Past(described, archive, make_fold, self.snapshots(described, keep))
+
+    def states(self, past: Past, keep: Recording | None = None) -> States:
+        """What a past's states are held against."""
+        snapshots = self.snapshots(past.spec)
+        return KeepingStates(keep, snapshots, past.make_fold) if keep else States(snapshots, past.make_fold)
 
     def written(self, stage: str, shard: int, keep: Recording | None = None) -> Written:
         """What a shard has written, by a reader of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from rivergate.domain.errors import BadInput
 from rivergate.domain.journal import CommitRecord
 from rivergate.domain.record import Output, Record, TopicPartition
 from rivergate.kernel.shard import ShardSpec
+from rivergate.kernel.snapshots import SnapshotStore
+from rivergate.kernel.states import States, differing
 from rivergate.kernel.written import Written
-from rivergate.ports import Blobs, LogArchive
+from rivergate.ports import Blobs, Fold, LogArchive
+from rivergate.runtime.code import versions
 
 FORMAT = 1
 
@@ -26,12 +29,16 @@ FORMAT = 1
 class Recording:
     """Records, snapshots and what was asked for. `operator` is the public key that a gate believes.
 
-    `parts` are (stage, shard, commits that were compared); what a replay needs to get there is in it too.
+    `parts` are (stage, shard, commits that were compared); what a replay needs to get there is in it too. `states` are digests
+    of states after commits, by stage, shard and commit: those of the snapshots that were compared. They hold under these
+    `versions`, since they are of pickles.
     """
 
     app: str
     operator: bytes
     parts: list[tuple[str, int, list[int]]] = field(default_factory=list)
+    states: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=versions)
     records: dict[TopicPartition, dict[int, Record]] = field(default_factory=dict)
     snapshots: dict[str, bytes] = field(default_factory=dict)
 
@@ -42,7 +49,15 @@ class Recording:
 
     def save(self, path: Path) -> None:
         """Write it: gzipped lines of JSON, equal recordings to equal files."""
-        head = {"rivergate_recording": FORMAT, "app": self.app, "operator": self.operator.hex(), "parts": self.parts}
+        head: dict[str, Any] = {
+            "rivergate_recording": FORMAT,
+            "app": self.app,
+            "operator": self.operator.hex(),
+            "parts": self.parts,
+        }
+        if self.states:
+            head["states"] = [[*commit, digest] for commit, digest in sorted(self.states.items())]
+            head["versions"] = self.versions
         lines = [orjson.dumps(head)]
         lines += [orjson.dumps({"snapshot": name, "content": _text(c)}) for name, c in sorted(self.snapshots.items())]
         for _, records in sorted(self.records.items()):
@@ -62,6 +77,8 @@ class Recording:
                     remedy="save it again with `rivergate replay --save`",
                 )
             found = cls(head["app"], bytes.fromhex(head["operator"]), [(s, n, q) for s, n, q in head["parts"]])
+            found.states = {(stage, shard, seq): digest for stage, shard, seq, digest in head.get("states", ())}
+            found.versions = head.get("versions", {})
             for line in map(orjson.loads, rest):
                 if "snapshot" in line:
                     found.snapshots[line["snapshot"]] = b64decode(line["content"])
@@ -160,6 +177,38 @@ class RecordedWritten(Written):
     def may_have_lost(self, recorded: CommitRecord, output: Output) -> bool:  # noqa: ARG002 - see `Written.may_have_lost`
         """Always."""
         return True
+
+
+class KeepingStates(States):
+    """Keeps the digests of what was compared, and not the snapshots: so a recording needs no key for them."""
+
+    def __init__(self, recording: Recording, snapshots: SnapshotStore, make_fold: Callable[[], Fold]) -> None:
+        super().__init__(snapshots, make_fold)
+        self._recording = recording
+
+    def difference(self, recorded: CommitRecord, fold: Fold) -> str | None:
+        """See `States.difference`."""
+        found = super().difference(recorded, fold)
+        if found == "":
+            self._recording.states[recorded.stage, recorded.shard, recorded.seq] = fold.digest()
+        return found
+
+
+class RecordedStates(States):
+    """Digests of states that a recording has kept. Where other versions are installed than then, none is compared, and
+    `note` says so.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        here = versions()
+        other = [f"{name} {then}" for name, then in recording.versions.items() if here.get(name) != then]
+        self._states = {} if other else recording.states
+        self.note = f"its states aren't compared, since it was recorded under {', '.join(other)}" if other else ""
+
+    def difference(self, recorded: CommitRecord, fold: Fold) -> str | None:
+        """See `States.difference`."""
+        then = self._states.get((recorded.stage, recorded.shard, recorded.seq))
+        return None if then is None else differing(recorded.seq, then, fold.digest())
 
 
 class RecordingBlobs:

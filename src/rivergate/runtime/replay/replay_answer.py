@@ -90,8 +90,8 @@ def _replay(
         tell(f"replaying {stage}/{shard}", (number + done / max(1, total)) / of)
 
     tell(f"replaying {stage}/{shard}", number / of)
-    written = recorded.written(stage, shard, keep)
-    return replay_commits(recorded.past(stage, shard, keep), written, seqs, progress)
+    past = recorded.past(stage, shard, keep)
+    return replay_commits(past, recorded.written(stage, shard, keep), seqs, progress, recorded.states(past, keep))
 
 
 def _of_ids(found: list[Found]) -> Wanted:

@@ -13,7 +13,13 @@ from rivergate.kernel.shard import ShardSpec
 from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.runtime import keys
 from rivergate.runtime.app import App
-from rivergate.runtime.replay.recording import RecordedWritten, Recording, RecordingArchive, RecordingBlobs
+from rivergate.runtime.replay.recording import (
+    RecordedStates,
+    RecordedWritten,
+    Recording,
+    RecordingArchive,
+    RecordingBlobs,
+)
 from rivergate.runtime.stages import fold_of
 
 
@@ -31,12 +37,14 @@ def replay_recording(app: App, recording: Recording, snapshot_key: Path | None =
     key = VerifyingKey(keys.public_of(snapshot_key) if snapshot_key else b"\0" * 32)
     named = replace(app, name=recording.app)
     archive = RecordingArchive(recording)
+    states = RecordedStates(recording)
     found = []
     for stage, shard, seqs in recording.parts:
         make_fold, code = fold_of(named, stage, recording.operator)
         spec = ShardSpec(named.name, stage, shard, (), code, "replay")
         past = Past(spec, archive, make_fold, SnapshotStore(RecordingBlobs(recording), spec, key))
-        found.append(replay_commits(past, RecordedWritten(spec, archive), seqs))
+        past.notes += [states.note] if states.note else []
+        found.append(replay_commits(past, RecordedWritten(spec, archive), seqs, states=states))
         if found[-1].difference is not None:
             break
     return found

@@ -44,9 +44,10 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
         shard = ask["shard"] if moment.shard is None else moment.shard
         past = recorded.past(stage, shard)
         past.go_to(moment.seq, lambda done, total: tell(f"replaying {past.spec.name}", done / max(1, total)))
-        seq, clock = past.standing.seq, past.standing.clock
+        seq, clock, code = past.standing.seq, past.standing.clock, past.code
         if moment.position is not None:
-            clock = parse_rfc3339(past.fold_up_to(moment.position).clock)
+            recorded_commit = past.fold_up_to(moment.position)
+            clock, code = parse_rfc3339(recorded_commit.clock), recorded_commit.code
         fold = past.fold
         assert isinstance(fold, AgentFold)  # noqa: S101 - `_stage` gives agents' stages alone
         found: dict[str, Any] = {
@@ -58,7 +59,7 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
             "before": None if moment.position is None else str(moment.position),
             "start": None if past.start is None else asdict(past.start),
             "folded": past.folded,
-            "notes": past.notes,
+            "notes": [*past.notes, *_other_code(code, past.spec.code)],
             "adopted": None if past.standing.adopted is None else asdict(past.standing.adopted),
             **state_report(fold, clock),
         }
@@ -66,6 +67,12 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
             batch = Batch(recorded.app.name, stage, shard, seq, clock, lambda: 0)
             found["prediction"] = predict(recorded.app, fold, batch, ask["predict"], ask.get("event_class"))
         return found
+
+
+def _other_code(then: str, now: str) -> list[str]:
+    if then in ("", now):
+        return []
+    return [f"code {then[:12]} ran then; this is what {now[:12]}, the present code, reads and makes of it"]
 
 
 def _stage(recorded: RecordedApp, agent: str) -> str:
