@@ -24,7 +24,7 @@ from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.states import States
 from rivergate.kernel.written import Written
 from rivergate.runtime.replay import replay_answer, state_answer
-from rivergate.runtime.replay.recorded_app import demand_same_partitions
+from rivergate.runtime.replay.recorded_app import RecordedApp
 from rivergate.runtime.replay.recording import (
     KeepingArchive,
     KeepingStates,
@@ -159,14 +159,22 @@ def test_an_action_and_a_part_of_its_shard_are_both_replayed(monkeypatch: pytest
     assert compared(found) == [0, 1, 2]
 
 
-def test_an_app_has_to_be_asked_for_with_the_partitions_that_it_has() -> None:
+def test_an_app_has_to_be_asked_for_with_the_partitions_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Where no data directory knows them, the app's own number isn't the one that it ran with."""
     world = World()
     world.broker.create(names.journal_topic("plant", names.EFFECTS), 16)
-    app = replace(app_of(), name="plant")
-    demand_same_partitions(replace(app, partitions=16), world.broker.reader())
+    monkeypatch.setattr(RecordedApp, "new_archive", lambda _: world.broker.reader())
+
+    def entered(partitions: int) -> int:
+        app = AppRef("tests.unit.runtime.recorded_world:app_of", "plant", partitions)
+        with RecordedApp(replace(SPEC, app=app, data_dir=str(tmp_path))) as recorded:
+            return len(recorded.shards)
+
+    assert entered(16) == 17
     with pytest.raises(BadInput, match="16 partitions on its Kafka, and 4 are asked for") as refused:
-        demand_same_partitions(replace(app, partitions=4), world.broker.reader())
+        entered(4)
     assert refused.value.remedy == "give --partitions 16"
 
 
