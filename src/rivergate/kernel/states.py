@@ -23,17 +23,33 @@ class States:
             self._refs.setdefault(ref.seq, []).append(ref)
 
     def difference(self, recorded: CommitRecord, fold: Fold) -> str | None:
-        """How the fold's state after a commit differs from that of then: empty where it doesn't, None where nothing tells.
+        """How the fold's state after a commit differs from that of then: empty where it doesn't, None where nothing tells."""
+        then = self._state(recorded)
+        if then is None:
+            return None
+        return state_difference(recorded.seq, then, fold.dump(), fold.digest, self._make_fold)
 
-        Only the state of the code that made the commit counts, in this very log.
-        """
+    def digest(self, recorded: CommitRecord) -> str | None:
+        """That of the state of then; None where nothing tells, or the present code can't read it."""
+        then = self._state(recorded)
+        if then is None:
+            return None
+        kept = self._make_fold()
+        try:
+            kept.load(then)
+        except SnapshotCorrupt:
+            return None
+        return kept.digest()
+
+    def _state(self, recorded: CommitRecord) -> bytes | None:
+        """Only that of the code that made the commit counts, in this very log."""
         for ref in self._refs.get(recorded.seq, ()):
             try:
                 snapshot = self._snapshots.get(ref)
             except SnapshotCorrupt:  # that is said where one is begun from
                 continue
             if (snapshot.code, snapshot.standing.digest) == (recorded.code, recorded.digest):
-                return state_difference(recorded.seq, snapshot.state, fold.dump(), fold.digest, self._make_fold)
+                return snapshot.state
         return None
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import orjson
 import pytest
-from tests.unit.kernel.test_past import lived
-from tests.unit.kernel.transactor_world import NEW_CODE, OLD_CODE, Summing, World
+from tests.unit.kernel.test_past import NEVER, lived
+from tests.unit.kernel.transactor_world import NEW_CODE, OLD_CODE, Put, Summing, World
 from tests.unit.runtime.recorded_world import app_of
 
+from rivergate.agents import Context
 from rivergate.agents.fold import AgentFold
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput
@@ -22,7 +24,15 @@ from rivergate.kernel.snapshots import SnapshotStore
 from rivergate.kernel.states import States
 from rivergate.kernel.written import Written
 from rivergate.runtime.replay import replay_answer, state_answer
-from rivergate.runtime.replay.recorded_app import demand_same_partitions
+from rivergate.runtime.replay.recorded_app import RecordedApp
+from rivergate.runtime.replay.recording import (
+    KeepingArchive,
+    KeepingStates,
+    KeepingWritten,
+    Recording,
+    RecordingBlobs,
+)
+from rivergate.runtime.replay.replay_recording import replay_recording
 from rivergate.runtime.session import unheard
 from rivergate.runtime.spec import AppRef, ProcessSpec
 
@@ -49,22 +59,30 @@ class Recorded:
         """The one shard."""
         return self.world.spec(self.code)
 
-    def snapshots(self, spec: ShardSpec) -> SnapshotStore:
-        """Its snapshots."""
-        return self.world.store(spec)
+    def new_recording(self) -> Recording:
+        """An empty one."""
+        return Recording(self.app.name, b"\0" * 32)
 
-    def past(self, _stage: str, _shard: int, _keep: None = None) -> Past:
+    def snapshots(self, spec: ShardSpec, keep: Recording | None = None) -> SnapshotStore:
+        """Its snapshots."""
+        blobs = RecordingBlobs(keep, self.world.blobs) if keep else self.world.blobs
+        return SnapshotStore(blobs, spec, self.world.store(spec)._key)
+
+    def past(self, _stage: str, _shard: int, keep: Recording | None = None) -> Past:
         """Its past."""
         spec = self.world.spec(self.code)
-        return Past(spec, self.archive, lambda: AgentFold(self.app.name, self.agent), self.world.store(spec))
+        archive = KeepingArchive(keep, self.archive) if keep else self.archive
+        return Past(spec, archive, lambda: AgentFold(self.app.name, self.agent), self.snapshots(spec, keep))
 
-    def states(self, past: Past, _keep: None = None) -> States:
+    def states(self, past: Past, keep: Recording | None = None) -> States:
         """What its states are held against."""
-        return States(past.snapshots, past.make_fold)
+        store = self.snapshots(past.spec)
+        return KeepingStates(keep, store, past.make_fold) if keep else States(store, past.make_fold)
 
-    def written(self, _stage: str, _shard: int, _keep: None = None) -> Written:
+    def written(self, _stage: str, _shard: int, keep: Recording | None = None) -> Written:
         """What it has written."""
-        return Written(self.world.spec(), self.world.broker.reader())
+        spec, archive = self.world.spec(), self.world.broker.reader()
+        return KeepingWritten(keep, spec, archive) if keep else Written(spec, archive)
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, world: World, **ask: Any) -> dict[str, Any]:
@@ -141,12 +159,97 @@ def test_an_action_and_a_part_of_its_shard_are_both_replayed(monkeypatch: pytest
     assert compared(found) == [0, 1, 2]
 
 
-def test_an_app_has_to_be_asked_for_with_the_partitions_that_it_has() -> None:
+def test_an_app_has_to_be_asked_for_with_the_partitions_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Where no data directory knows them, the app's own number isn't the one that it ran with."""
     world = World()
     world.broker.create(names.journal_topic("plant", names.EFFECTS), 16)
-    app = replace(app_of(), name="plant")
-    demand_same_partitions(replace(app, partitions=16), world.broker.reader())
+    monkeypatch.setattr(RecordedApp, "new_archive", lambda _: world.broker.reader())
+
+    def entered(partitions: int) -> int:
+        app = AppRef("tests.unit.runtime.recorded_world:app_of", "plant", partitions)
+        with RecordedApp(replace(SPEC, app=app, data_dir=str(tmp_path))) as recorded:
+            return len(recorded.shards)
+
+    assert entered(16) == 17
     with pytest.raises(BadInput, match="16 partitions on its Kafka, and 4 are asked for") as refused:
-        demand_same_partitions(replace(app, partitions=4), world.broker.reader())
+        entered(4)
     assert refused.value.remedy == "give --partitions 16"
+
+
+@pytest.fixture
+def changing(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Eight commits, and since then the code gives another sum from the fifth on."""
+    world = lived(limits=NEVER)
+    add = Summing.on_event
+
+    def add_otherwise(agent: Summing, event: Put, ctx: Context) -> None:
+        agent.sum += event.n == 5
+        add(agent, event, ctx)
+
+    monkeypatch.setattr(Summing, "on_event", add_otherwise)
+    return world
+
+
+@pytest.mark.parametrize(("first", "kept"), [(0, [0, 1, 2, 3, 4]), (4, [4]), (6, [4])])
+def test_a_recording_has_the_commits_that_were_compared(
+    monkeypatch: pytest.MonkeyPatch, changing: World, tmp_path: Path, first: int, kept: list[int]
+) -> None:
+    """Up to the first difference, on the way too: it shows it again, and with the code of then there is none."""
+    path = tmp_path / "shard.rec"
+    found = asked(monkeypatch, changing, shards=of_shard(changing, first), save=str(path))
+    assert found["parts"][0]["difference"]["seq"] == 4
+    recording = Recording.load(path)
+    assert recording.parts == [(changing.stage, 0, kept)]
+    [part] = replay_recording(app_of(), recording)
+    assert part.difference is not None
+    assert [(f.field, f.recorded, f.again) for f in part.difference.fields] == [("value.sum", 15, 16)]
+    monkeypatch.undo()
+    [part] = replay_recording(app_of(), recording)
+    assert (part.difference, part.commits) == (None, len(kept))
+
+
+def test_a_state_that_differed_does_so_in_the_recording(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has the digest of then."""
+    world = lived()
+    world.blobs.kept = {n: c for n, c in world.blobs.kept.items() if "/000000000005-" in n}
+    learn = Summing.on_event
+
+    def learn_otherwise(agent: Summing, event: Put, ctx: Context) -> None:
+        learn(agent, event, ctx)
+        agent.last = event.n  # type: ignore[attr-defined] - what it didn't keep before
+
+    monkeypatch.setattr(Summing, "on_event", learn_otherwise)
+    path = tmp_path / "shard.rec"
+    found = asked(monkeypatch, world, shards=of_shard(world, 0), save=str(path))
+    assert found["parts"][0]["difference"]["seq"] == 5
+    [part] = replay_recording(app_of(), Recording.load(path))
+    assert part.difference is not None
+    assert (part.difference.what, part.commits) == (found["parts"][0]["difference"]["what"], 6)
+
+
+@pytest.mark.parametrize("name", ["", "no such folder/shard.rec"])
+def test_a_recording_that_cannot_be_saved_is_refused_before_the_replay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Which may take hours."""
+    monkeypatch.setattr(replay_answer, "RecordedApp", lambda _: pytest.fail("it was replayed"))
+    with pytest.raises(BadInput, match="can't be written") as refused:
+        replay_answer.answer(SPEC, {"all": True, "save": str(tmp_path / name)}, unheard)
+    assert refused.value.where == str(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_question_that_is_refused_leaves_the_recording_of_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And none where there was none."""
+    world = lived()
+    for name, before in (("old.rec", [b"x"]), ("new.rec", [])):
+        path = tmp_path / name
+        for content in before:
+            path.write_bytes(content)
+        with pytest.raises(BadInput):
+            asked(monkeypatch, world, shards=of_shard(world, 99), save=str(path))
+        assert [p.read_bytes() for p in tmp_path.glob(name)] == before

@@ -91,6 +91,19 @@ class Recording:
         return found
 
 
+def demand_place(path: Path) -> None:
+    """Find out before a long replay that its recording couldn't be written. Raises `BadInput`."""
+    was_there = path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as e:
+        raise BadInput(
+            f"can't be written: {e.strerror}", where=str(path), remedy="name a file in a folder that is there"
+        ) from e
+    if not was_there:
+        path.unlink()
+
+
 class RecordingArchive:
     """`ports.LogArchive` of a recording. What it doesn't hold counts as not written."""
 
@@ -189,8 +202,9 @@ class KeepingStates(States):
     def difference(self, recorded: CommitRecord, fold: Fold) -> str | None:
         """See `States.difference`."""
         found = super().difference(recorded, fold)
-        if found == "":
-            self._recording.states[recorded.stage, recorded.shard, recorded.seq] = fold.digest()
+        then = self.digest(recorded)
+        if then is not None:
+            self._recording.states[recorded.stage, recorded.shard, recorded.seq] = then
         return found
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput
+from rivergate.kernel.comparing import Difference
 from rivergate.kernel.past import NothingToReplay, newest_entry
 from rivergate.kernel.replay import ReplayedPart, replay_commits
 from rivergate.runtime.replay.finding import Found, find_actions, find_event
 from rivergate.runtime.replay.reach_answer import reach_of
 from rivergate.runtime.replay.recorded_app import RecordedApp
-from rivergate.runtime.replay.recording import Recording
+from rivergate.runtime.replay.recording import Recording, demand_place
 from rivergate.runtime.replay.replay_recording import replay_recording
 from rivergate.runtime.session import Tell
 from rivergate.runtime.spec import ProcessSpec
@@ -33,6 +34,8 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
     """
     if ask.get("recording"):
         return _of_recording(spec, ask)
+    if ask.get("save"):
+        demand_place(Path(ask["save"]))
     with RecordedApp(spec) as recorded:
         found = find_actions(recorded, ask.get("actions", ()), tell) if ask.get("actions") else []
         found += [find_event(recorded, e, tell) for e in ask.get("events", ())]
@@ -48,10 +51,11 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
         parts = []
         for number, ((stage, shard), seqs) in enumerate(wanted.items()):
             parts.append(_replay(recorded, stage, shard, seqs, tell, (number, len(wanted)), keep))
+            if keep is not None and seqs:
+                keep.parts.append((stage, shard, _compared(seqs, parts[-1].difference)))
             if parts[-1].difference is not None:
                 break
         if keep is not None:
-            keep.parts = [(stage, shard, list(seqs)) for (stage, shard), seqs in wanted.items()]
             keep.save(Path(ask["save"]))
         return {
             "identical": all(p.difference is None for p in parts),
@@ -92,6 +96,11 @@ def _replay(
     tell(f"replaying {stage}/{shard}", number / of)
     past = recorded.past(stage, shard, keep)
     return replay_commits(past, recorded.written(stage, shard, keep), seqs, progress, recorded.states(past, keep))
+
+
+def _compared(seqs: Sequence[int], difference: Difference | None) -> list[int]:
+    """Up to a difference, which may be on the way to the first that was asked for."""
+    return list(seqs) if difference is None else sorted({*(s for s in seqs if s <= difference.seq), difference.seq})
 
 
 def _of_ids(found: list[Found]) -> Wanted:
