@@ -19,6 +19,7 @@ FAILURES_A_MINUTE = 5
 FOLLOW_S = 0.05
 REPORT_S = 2.0
 JOIN_S = 20.0
+HANGS_S = 60.0
 FENCED_S = 1.0
 
 
@@ -111,6 +112,13 @@ class ShardThread(threading.Thread):
         """The state that it ended in and has told: `parked`, `fenced` or `stopped`."""
         self.ended_at = 0.0
         """When that was, or when something tore it down; monotonic."""
+        self._step_began: float | None = None
+
+    @property
+    def in_one_step_s(self) -> float:
+        """For how long it has been in the step at hand, in seconds; 0 between steps."""
+        began = self._step_began
+        return 0.0 if began is None else time.monotonic() - began
 
     def ask_to_stop(self) -> None:
         """Ask it to stop after the batch at hand, and to drain."""
@@ -160,10 +168,13 @@ class ShardThread(threading.Thread):
             driver.open()
             self._tell("running", "")
             while not self._stop_asked.is_set():
+                self._step_began = time.monotonic()
                 driver.step()
+                self._step_began = None
                 self._between(driver)
             driver.drain()
         finally:
+            self._step_began = None
             self._forget(driver)
             driver.close()
 
@@ -213,16 +224,23 @@ class Worker:
                 _LOG.warning("assignments can't be read, so what is ours stays ours: %s", e.what)
             if time.monotonic() - reported > REPORT_S:
                 reported = time.monotonic()
-                mine = {shard for shard, _ in self._threads} | self._parked.keys()
-                for report in self.reports.values():
-                    if report.shard in mine:  # of the others, somebody else is telling by now
-                        self._report(report)
+                self._report_all()
             stop.wait(FOLLOW_S)
         leaving = [*self._threads.values(), *(thread for thread, _ in self._leaving.values())]
         for thread in leaving:
             thread.ask_to_stop()
         for thread in leaving:
             thread.join(JOIN_S)
+
+    def _report_all(self) -> None:
+        """Of shards that left, somebody else is telling by now."""
+        threads = {shard: thread for (shard, _), thread in self._threads.items()}
+        for report in self.reports.values():
+            thread = threads.get(report.shard)
+            if thread is not None:
+                self._report(_with_what_hangs(report, thread.in_one_step_s))
+            elif report.shard in self._parked:
+                self._report(report)
 
     def _follow(self) -> None:
         given = self._assignments.shards_of(self._stage, self._name)
@@ -291,6 +309,13 @@ class Worker:
         with self._lock:
             self._reports[shard] = report
         self._report(report)
+
+
+def _with_what_hangs(report: ShardReport, in_one_step_s: float) -> ShardReport:
+    """A shard that runs, and gets nowhere: its agent's code doesn't return, or the broker doesn't answer."""
+    if report.state != "running" or in_one_step_s < HANGS_S:
+        return report
+    return replace(report, reason=f"has been in one step for {in_one_step_s:.0f} s")
 
 
 def _may_come_back(thread: ShardThread) -> bool:
