@@ -113,7 +113,8 @@ class CommitRecord:
     since: tuple[tuple[str, int, int], ...] = ()
     """A performer's: before these offsets nothing was written of what is open, so a successor reads from here."""
     began: Began | None = None
-    """In the first record of a shard that begins with history, and in the one that releases a held shard; what is in its
+    """In the first record of a shard that begins with history, in one that passes over what retention had removed of it, and in
+    the one that releases a held shard; what is in its
     ranges was passed over, not read.
     """
     muted: Muted | None = None

@@ -26,8 +26,6 @@ LONGEST_DETAIL = 10_000
 """Characters of an outcome's detail that are kept."""
 STATUSES = ("done", "failed", "unknown")
 EFFECTS = (None, "none", "maybe", "partial")
-RANK = {Delivery.NEITHER: 0, Delivery.RECONCILABLE: 1, Delivery.IDEMPOTENT: 2}
-"""The more a promise says, the higher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,10 @@ class Intent:
     number: int
     not_after: Micros
     delivery: Delivery | None = None
+
+
+REMOVED: Final = Intent(0, 0, Delivery.NEITHER)
+"""Stands for intents that retention may have removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Effects:
         if action.refusal:
             self._refuse(batch, record, action, action.refusal, out)
             return None
-        if self._effectors[action.value["kind"]].delivery is not Delivery.IDEMPOTENT:
+        if self.in_turn(action):
             return Waiting(record, action)
         return self._intend(batch, record, action, 1, out)
 
@@ -145,12 +147,17 @@ class Effects:
         try:
             if attempt.delay_s and self._closing.wait(attempt.delay_s):
                 return INTERRUPTED
-            if attempt.before is not None:
-                found = self._find_out(effector, action, attempt, attempt.before)
+            before = attempt.before
+            again = before is not None and _promise(before.delivery, effector.delivery) is Delivery.IDEMPOTENT
+            if before is not None and not again:
+                found = self._find_out(effector, action, attempt, before)
                 if found is not None:
                     return found
-            if attempt.number == 1 and attempt.action.has_expired(self._clock()):
-                return Outcome("failed", f"{_expired(attempt.action)} before it was begun", "none")
+            if attempt.action.has_expired(self._clock()):
+                if again:
+                    return Outcome("unknown", f"{_expired(attempt.action)}; a predecessor may have acted")
+                if before is not None or attempt.number == 1:  # else it was begun in time, and failed
+                    return Outcome("failed", f"{_expired(attempt.action)}, and nothing was done before", "none")
             if effector.delivery is not Delivery.IDEMPOTENT and self._clock() > attempt.not_after:
                 return None
             return _demand_outcome(effector.perform(action, attempt.not_after), effector)
@@ -167,11 +174,9 @@ class Effects:
             return attempt
         if outcome is None:
             return Waiting(attempt.record, attempt.action, attempt.number)
-        effector = self._effectors.get(attempt.action.value["kind"])
         if (
             (outcome.status, outcome.effect) == ("failed", "maybe")
-            and effector is not None
-            and effector.delivery is Delivery.IDEMPOTENT
+            and self._delivery(attempt.action) is Delivery.IDEMPOTENT
             and attempt.number < self._limits.attempts
         ):
             delay_s = self._limits.retry_s * 2 ** (attempt.number - 1)
@@ -183,8 +188,12 @@ class Effects:
 
     def in_turn(self, action: Received) -> bool:
         """Whether no more of its kind may be begun than can act: those whose deeds aren't idempotent."""
+        return self._delivery(action) is not Delivery.IDEMPOTENT
+
+    def _delivery(self, action: Received) -> Delivery:
+        """What its effector promises; of one that isn't there any more nothing can be known."""
         effector = self._effectors.get(action.value.get("kind", ""))
-        return effector is not None and effector.delivery is not Delivery.IDEMPOTENT
+        return Delivery.NEITHER if effector is None else effector.delivery
 
     def interrupt(self) -> None:
         """Call off what waits: attempts come back as `INTERRUPTED`. What acts goes on. Any thread."""
@@ -197,19 +206,17 @@ class Effects:
             effector.close()
 
     def _find_out(self, effector: Effector, action: Action, attempt: Attempt, before: Intent) -> Result:
-        """After a crash: whether a predecessor did it. None where it may be done: it wasn't, or doing again is harmless."""
-        promise = _promise(before.delivery, effector.delivery)
-        expired = attempt.action.has_expired(self._clock())
-        if promise is Delivery.IDEMPOTENT:
-            return Outcome("unknown", f"{_expired(attempt.action)}; a predecessor may have acted") if expired else None
+        """After a crash: whether a predecessor did it. None where it certainly didn't."""
+        if before == REMOVED:
+            return Outcome("unknown", "retention has removed what would tell whether it was begun")
         while (left := before.not_after - self._clock()) > 0:
             if self._closing.wait(min(left / SECOND, 1.0)):
                 return INTERRUPTED
-        if promise is Delivery.NEITHER:
+        if _promise(before.delivery, effector.delivery) is Delivery.NEITHER:
             return Outcome("unknown", f"a predecessor may have acted before {rfc3339(before.not_after)}")
         found = self._ask(effector, action)
-        if found is None and (refusal := attempt.action.refusal or (expired and _expired(attempt.action))):
-            return Outcome("failed", f"not done before a crash, and not to be done any more: {refusal}", "none")
+        if found is None and attempt.action.refusal:
+            return Outcome("failed", f"not to be done any more, and not done before: {attempt.action.refusal}", "none")
         return found
 
     def _ask(self, effector: Effector, action: Action) -> Result:
@@ -243,8 +250,7 @@ class Effects:
         before: Intent | None = None,
         delay_s: float = 0.0,
     ) -> Attempt:
-        effector = self._effectors.get(action.value.get("kind", ""))
-        promise = _promise(before.delivery if before else None, effector.delivery if effector else Delivery.NEITHER)
+        promise = _promise(before.delivery if before else None, self._delivery(action))
         start = max(batch.clock, before.not_after) if before else batch.clock
         not_after = start + self._limits.window + int(delay_s * SECOND)
         value = {
@@ -334,11 +340,10 @@ class Effects:
 
 
 def _promise(before: Delivery | None, now: Delivery) -> Delivery:
-    """What can be known of a deed that an effector with the promise `before` may have done, by one with the promise `now`:
-    a key or a reference that wasn't sent then doesn't help now.
+    """What can be known of a deed that an effector with the promise `before` may have done, by one with the promise `now`.
+    The key or the reference that wasn't sent then doesn't help now, and who was idempotent needn't have kept to `not_after`.
     """
-    kept = before is None or RANK[before] >= RANK[now]
-    return now if kept else Delivery.NEITHER
+    return now if before in (None, now) else Delivery.NEITHER
 
 
 def _expired(action: Received) -> str:

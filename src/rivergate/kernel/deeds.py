@@ -39,7 +39,8 @@ class Deeds:
         self._lines: dict[bytes, deque[Deed]] = {}
         self._turns: dict[Position, Deed] = {}
         self._in_flight = {False: 0, True: 0}
-        self._under_way: dict[Position, tuple[float, Future[None]]] = {}
+        self._under_way: dict[Position, Future[None]] = {}
+        self._begun: dict[Position, float] = {}  # deeds' own threads write it
 
     @property
     def in_flight(self) -> int:
@@ -89,13 +90,15 @@ class Deeds:
             for deed, _ in found:
                 self._in_flight[deed.in_turn] -= 1
                 del self._under_way[deed.position]
+                del self._begun[deed.position]
             return found
 
     def oldest(self) -> tuple[Position, float] | None:
-        """What has been under way for longest, and for how many seconds."""
-        for position, (since, _) in self._under_way.items():
-            return position, self._monotonic() - since
-        return None
+        """What has been acting for longest, and for how many seconds."""
+        if not self.in_flight:
+            return None
+        position, begun = min(list(self._begun.items()), key=lambda item: item[1], default=(None, 0.0))
+        return None if position is None else (position, self._monotonic() - begun)
 
     def stop(self) -> None:
         """Begin nothing more. `take` still gives what comes of what has begun."""
@@ -107,7 +110,7 @@ class Deeds:
     @property
     def have_ended(self) -> bool:
         """After `stop`: whether all that had begun has come back."""
-        return all(future.done() for _, future in self._under_way.values())
+        return all(future.done() for future in self._under_way.values())
 
     def close(self) -> None:
         """Stop, and wait for what is in flight."""
@@ -121,10 +124,10 @@ class Deeds:
             return
         self._turns.pop(deed.position, None)
         self._in_flight[deed.in_turn] += 1
-        future = self._pools[deed.in_turn].submit(self._run, deed)
-        self._under_way[deed.position] = (self._monotonic(), future)
+        self._under_way[deed.position] = self._pools[deed.in_turn].submit(self._run, deed)
 
     def _run(self, deed: Deed) -> None:
+        self._begun[deed.position] = self._monotonic()
         try:
             assert deed.do is not None  # noqa: S101 - who has no intent waits for its turn
             self._results.put((deed, deed.do()))

@@ -46,6 +46,5 @@ class Unsettled:
 
     came: dict[Position, Any]
     recycle: bool
-    awaited: bool = False
-    known: Mapping[Position, Known] = field(default_factory=dict)
+    known: Mapping[Position, Known] | None = None
     told: bool = False

@@ -213,11 +213,12 @@ class Joint:
     rest: Iterator[Entry]
 
     def refusal(self, ref: SnapshotRef, code: str) -> str:
-        """Why the shard never went on with a state that this code stored; empty where it did: a commit beside it is of that
-        code, or names it. Code that was accepted makes its own of all that came before, and may end before it commits.
+        """Why the shard never went on with a state that this code stored; empty where it did: what follows is of that code, or
+        a commit beside it names it. Code that was accepted makes its own of all that came before, and may end before it
+        commits.
         """
         beside = [r for r in (self.before, self.after and self.after[0]) if r is not None]
-        went_on = any(r.code == code or r.snapshot == ref for r in beside)
+        went_on = beside[-1].code == code or any(r.snapshot == ref for r in beside)
         return "" if went_on else "of code that the shard didn't go on with"
 
 

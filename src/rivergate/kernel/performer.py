@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rivergate.domain.clock import parse_rfc3339
+from rivergate.domain.clock import SECOND, parse_rfc3339, rfc3339
 from rivergate.domain.errors import CommitUnknown, RivergateError, TransactionAborted
 from rivergate.domain.journal import CommitRecord, Range
 from rivergate.domain.record import Position, Record
@@ -82,11 +82,12 @@ class Performer:
         self._open: Open = {}
         self._attempted = self._draft({})
         self._deeds = Deeds(spec.name, THREADS, tools.monotonic)
-        self._hangs = False
+        self._hangs: Position | None = None
         self._full = False
         self._draining = False
         self._rebuilds = Rebuilds(spec, limits.rebuilds_a_minute)
         self._unsettled: Unsettled | None = None
+        self._unreadable: RivergateError | None = None
         self._away = threading.Event()  # nobody sets it: steps in an outage wait on it
 
     def open(self) -> None:
@@ -99,19 +100,14 @@ class Performer:
         self._tell_what_hangs()
         if self._unsettled is not None:
             return self._rebuild(self._unsettled)
-        turns = self._deeds.turns()
-        busy = self._deeds.in_flight > 0 or bool(turns)
+        busy = self._deeds.in_flight > 0 or bool(self._deeds.turns())
         passed = [] if busy else self._quiet.due(self.standing)
         if passed:
             self._commit_or_rebuild(passed=passed)
             return True
-        results = self._deeds.take(0.0 if turns else BUSY_WAIT_S)
-        try:
-            records = self._read(0.0 if busy else self._limits.wait_s)
-        except RivergateError:
-            if not results and not self._deeds.in_flight:
-                raise
-            records = ()  # what came of deeds is committed first, and what is still to come: then it is met again
+        results = self._deeds.take(0.0 if self._deeds.turns() else BUSY_WAIT_S)
+        records = self._read_unless_it_failed(0.0 if busy else self._limits.wait_s, results)
+        turns = self._deeds.turns() if self._unreadable is None else ()
         if not records and not results and not turns:
             return False
         self._commit_or_rebuild(records, results, turns)
@@ -144,6 +140,19 @@ class Performer:
         self._work.close()
         self._log.close()
 
+    def _read_unless_it_failed(self, wait_s: float, results: Sequence[tuple[Deed, Any]]) -> Sequence[Record]:
+        """Once reading has failed, nothing is read and nothing more begun: records may have been lost with the error. What
+        came of deeds is committed, and then it is raised.
+        """
+        if self._unreadable is None:
+            try:
+                return self._read(wait_s)
+            except RivergateError as e:
+                self._unreadable = e
+        if not results and not self._deeds.in_flight:
+            raise self._unreadable
+        return ()
+
     def _read(self, wait_s: float) -> Sequence[Record]:
         """Records of all inputs, or of replies alone while too much is open."""
         limit, most = self._limits.batch, self._limits.open
@@ -155,11 +164,11 @@ class Performer:
     def _tell_what_hangs(self) -> None:
         """Say what a shard waits for that nobody but its effector can end."""
         oldest = self._deeds.oldest()
-        hangs = oldest is not None and oldest[1] > HANGS_S
-        if hangs is not self._hangs:
+        hangs, age_s = oldest if oldest is not None and oldest[1] > HANGS_S else (None, 0.0)
+        if hangs != self._hangs:
             self._hangs = hangs
-            what = f"waits for what {oldest[0]} asked for, {oldest[1]:.0f} s by now" if hangs and oldest else ""
-            self._tools.waits(what)
+            since = rfc3339(self._tools.clock() - int(age_s * SECOND))
+            self._tools.waits("" if hangs is None else f"waits for what {hangs} asked for, since {since}")
 
     # --- one commit ----------------------------------------------------------------------------------------
 
@@ -305,14 +314,13 @@ class Performer:
 
     def _have_come_back(self, unsettled: Unsettled) -> bool:
         """Whether no deed is in flight any more; then it is known what is open, and what came of it."""
-        if unsettled.awaited:
+        if unsettled.known is not None:
             return True
         if not self._deeds.have_ended:
             unsettled.came |= {deed.position: result for deed, result in self._deeds.take(self._limits.wait_s)}
             return False
         came = unsettled.came | {deed.position: result for deed, result in self._deeds.take(0.0)}
         unsettled.known = {p: Known(d, p in came, came.get(p)) for p, d in self._open.items() if d is not None}
-        unsettled.awaited = True
         self._deeds = Deeds(self.spec.name, THREADS, self._tools.monotonic)
         return True
 
@@ -341,7 +349,7 @@ class Performer:
                 self._away.wait(self._limits.wait_s)
                 return False
             else:
-                self._unsettled = None
+                self._unsettled = self._unreadable = None  # it reads from where the journal says
                 return True
 
     def _start_again(self, unsettled: Unsettled) -> None:
@@ -352,10 +360,10 @@ class Performer:
         newest = newest_commit_from(self._log, self.spec, self.standing.seq - 1)
         refuse_successor(self.spec, self.standing, newest and newest[0], own)
         if newest is not None and newest[0].seq == self.standing.seq:  # what failed was committed all the same
-            unsettled.known = self._known_after(self._attempted, unsettled.known)
+            unsettled.known = self._known_after(self._attempted, unsettled.known or {})
         self._work.close()
         self._work = self._make_work()
-        self._take_over(newest, unsettled.known, new_owner=False)
+        self._take_over(newest, unsettled.known or {}, new_owner=False)
 
     def _count(self, failed: RivergateError) -> None:
         """A broker that is away is no reason to park."""

@@ -10,14 +10,11 @@ from typing import Any
 from rivergate.domain import names
 from rivergate.domain.clock import parse_rfc3339
 from rivergate.domain.record import Position, Record
-from rivergate.effects.attempts import Attempt, Effects, Intent, Waiting
+from rivergate.effects.attempts import REMOVED, Attempt, Effects, Intent, Waiting
 from rivergate.effects.effector import Delivery
 from rivergate.kernel.history import History
 from rivergate.kernel.work import Deed, Known
 from rivergate.ports import Batch, Outputs
-
-REMOVED = Intent(0, 0, Delivery.NEITHER)
-"""Stands for an intent that may have been there."""
 
 
 class EffectsWork:
@@ -92,9 +89,17 @@ def newest_intents(app: str, records: Sequence[Record], history: History) -> dic
             value = r.json_object or {}
             pid = value.get("proposal_id")
             if r.header("rg_commit") and isinstance(pid, str) and pid in wanted:
-                delivery = Delivery(value["delivery"]) if "delivery" in value else None  # 0.1 didn't tell
-                found[pid] = Intent(value["attempt"], parse_rfc3339(value["not_after"]), delivery)
+                found[pid] = Intent(
+                    value["attempt"], parse_rfc3339(value["not_after"]), _delivery(value.get("delivery"))
+                )
     return found
+
+
+def _delivery(told: Any) -> Delivery | None:
+    """What an intent tells; of a word that isn't known nothing can be known."""
+    if told is None:
+        return None
+    return Delivery(told) if told in list(Delivery) else Delivery.NEITHER
 
 
 def _proposal_of(record: Record) -> str:

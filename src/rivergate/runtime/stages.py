@@ -108,7 +108,7 @@ def tools(spec: ProcessSpec, shard: ShardSpec, progress: RecoveryReports, brake:
         versions=versions(),
         progress=progress,
         catching_up=progress.history,
-        waits=progress.waits,
+        waits=progress.waits_for_deeds,
         brake=brake or Brake(),
     )
 

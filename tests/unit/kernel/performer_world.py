@@ -63,25 +63,26 @@ class Scripted:
 class World:
     """One app: its log, its one effects shard, and a clock that stands still unless it is moved."""
 
-    def __init__(self, effector: Scripted | None = None) -> None:
+    def __init__(self, effector: Scripted | None = None, **others: Scripted) -> None:
         self.app = "plant"
         self.effector = effector or Scripted()
+        self.effectors = {"note": self.effector, **others}
         self.now = START
         self.broker = MemoryBroker(auto_create=1, clock_ms=lambda: self.now // 1000)
         self.spec = ShardSpec(self.app, "effects", 0, (("plant.actions", 0),), "c" * 64, "w")
         self.count = 0
 
-    def act(self, key: str = "k", **changes: Any) -> str:
-        """Put an action on the log, as the gate does; `changes` spoil it. Returns its id."""
+    def act(self, key: str = "k", of: str = "note", **changes: Any) -> str:
+        """Put an action of a kind on the log, as the gate does; `changes` spoil it. Returns its id."""
         n = self.count
         self.count += 1
         event_id = f"events/0/{n}"
         pid = proposal_id(self.app, "a", event_id, 0)
         value = {
             "proposal_id": pid,
-            "kind": "note",
+            "kind": of,
             "arguments": {"n": n},
-            "arguments_digest": arguments_digest("note", {"n": n}),
+            "arguments_digest": arguments_digest(of, {"n": n}),
             "policy_digest": "p",
             "verdict": "allow",
             "rules": [],
@@ -107,7 +108,7 @@ class World:
         effect_limits = limits or EffectLimits(retry_s=0.0)
 
         def work() -> EffectsWork:
-            return EffectsWork(self.app, Effects(self.app, {"note": self.effector}, lambda: self.now, effect_limits))
+            return EffectsWork(self.app, Effects(self.app, self.effectors, lambda: self.now, effect_limits))
 
         made = Performer(
             replace(self.spec),

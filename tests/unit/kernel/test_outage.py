@@ -6,8 +6,9 @@ import threading
 from dataclasses import replace
 
 import pytest
-from tests.unit.kernel.performer_world import Scripted, World, await_deeds
+from tests.unit.kernel.performer_world import START, Scripted, World, await_deeds
 
+from rivergate.domain.clock import SECOND, rfc3339
 from rivergate.domain.errors import BrokerUnavailable
 from rivergate.effects.effector import Delivery
 from rivergate.kernel.deeds import Deeds
@@ -145,7 +146,7 @@ def test_a_deed_that_hangs_when_a_commit_fails_is_waited_for_step_by_step(delive
     assert [performer.step() for _ in range(3)] == [True, False, False]
     now[0] = 61.0
     performer.step()
-    assert told == ["waits for what plant.actions/0/0 asked for, 61 s by now"]
+    assert told == [f"waits for what plant.actions/0/0 asked for, since {rfc3339(START - 61 * SECOND)}"]
     go.set()
     world.settle(performer)
     performer.step()

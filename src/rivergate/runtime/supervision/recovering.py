@@ -16,8 +16,8 @@ def unheard(how_far: str, share: float | None) -> None:
 
 
 class RecoveryReports:
-    """A kernel's `Progress` that tells at most twice a second; `history` is another. `waits` is told what a shard waits
-    for, and an empty text once it reads on. One thread.
+    """A kernel's `Progress` that tells at most twice a second; `history` is another. `waits` is told all that a shard waits
+    for, and an empty text once it goes on. One thread.
     """
 
     def __init__(
@@ -27,7 +27,8 @@ class RecoveryReports:
         tell_history: TellShare = unheard,
         waits: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.waits = waits
+        self._tell_waits = waits
+        self._waits = {"reading": "", "acting": ""}
         self._tell = tell
         self._tell_history = tell_history
         self._monotonic = monotonic
@@ -38,6 +39,18 @@ class RecoveryReports:
         """`done` of `total` commits have been replayed."""
         if self._is_time():
             self._tell(f"replayed {done:,} of {total:,} commits", done / total)
+
+    def waits(self, why: str) -> None:
+        """What the shard waits for before it reads on; empty: nothing."""
+        self._wait("reading", why)
+
+    def waits_for_deeds(self, why: str) -> None:
+        """What of what it does doesn't come back; empty: nothing."""
+        self._wait("acting", why)
+
+    def _wait(self, what: str, why: str) -> None:
+        self._waits[what] = why
+        self._tell_waits("; ".join(w for w in self._waits.values() if w))
 
     def history(self, done: int, total: int, held: bool = False) -> None:  # noqa: FBT001, FBT002 - the kernel's callback
         """`done` of `total` offsets of history have been read, muted. The end is told in any case; one that is held (another
