@@ -132,8 +132,9 @@ class ReplayedPart:
     """What the replay of a shard's commits found. `start` is the snapshot that it began with, None for nothing.
 
     `commits` were compared output by output, `folded` counts those on the way there too, whose digests were compared;
-    `gone` are outputs that are no longer on their topics, `states` how often the state was compared with a snapshot's. `told`
-    has the newest of the compared commits.
+    `gone` are outputs that are no longer on their topics, `states` how often the state was compared with a snapshot's.
+    `skipped` are records that the folded commits had set aside: nothing tells whether they would be now. `told` has the newest
+    of the compared commits.
     """
 
     stage: str
@@ -144,6 +145,7 @@ class ReplayedPart:
     outputs: int = 0
     gone: int = 0
     states: int = 0
+    skipped: int = 0
     code: str = ""
     difference: Difference | None = None
     told: list[ReplayedCommit] = field(default_factory=list)
@@ -186,6 +188,7 @@ def replay_commits(
         while past.standing.seq <= seq:
             step = past.step()
             found.folded += 1
+            found.skipped += len(step.recorded.skipped)
             found.code = step.recorded.code
             if step.recorded.seq == seq or not step.identical:
                 there = written.of(step.recorded, step.outputs)
