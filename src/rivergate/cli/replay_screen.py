@@ -76,7 +76,7 @@ def _part(part: Found, codes: dict[str, str], width: int) -> RenderableType:
                 table.add_row("", Text(f"read {safe(topic, 80)}/{partition} from {start} to {end - 1}", style="dim"))
             _digests(table, told)
     gone = f", {part['gone']} are no longer on their topics" if part["gone"] else ""
-    equal = " equal" if not part["difference"] else " equal before it"
+    equal = " equal" if not part["difference"] else " equal apart from it"
     table.add_row("outputs", f"{part['outputs']} compared with their topics,{equal}{gone}")
     if part["states"]:
         table.add_row("states", f"{part['states']} compared with snapshots")
