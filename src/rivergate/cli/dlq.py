@@ -105,6 +105,7 @@ def redrive(
     topic: TopicOption = None,
     stage: StageOption = None,
     since: SinceOption = None,
+    muted: Annotated[bool, typer.Option("--muted", help="With --all: what muted agents set aside, too.")] = False,
     again: Annotated[bool, typer.Option("--again", help="These too that were redriven already.")] = False,
     value: Annotated[
         Path | None,
@@ -115,7 +116,7 @@ def redrive(
     bootstrap: BootstrapOption = None,
 ) -> None:
     """Put dead letters back where they came from, under the same event id, for the stage that gave them up."""
-    _demand_sense(ids or [], every=every, chosen=bool(topic or stage or since), again=again, value=value)
+    _demand_sense(ids or [], every=every, chosen=bool(topic or stage or since), muted=muted, again=again, value=value)
     broker = broker_of(app, data_dir, bootstrap)
     content = None if value is None else _content(value)
     put = 0
@@ -123,8 +124,10 @@ def redrive(
         done = letters.redriven()  # whoever adds to these from here on fences us
         if ids:
             found = _named(letters.get(ids), {} if again else done, corrected=content is not None)
+            _say_what_is_acted_on(found)
         else:
             found = _waiting(letters.find(_sought(topic, stage, since)), done)
+            found = found if muted else _unmuted(found)
         chosen = _handled(found, app, data_dir, all_of_them=bool(ids))
         if not chosen:
             typer.echo("nothing is left to be redriven")
@@ -147,14 +150,24 @@ class _Chosen(NamedTuple):
     id: str
     topic: str
     stage: str
+    muted: bool
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> _Chosen:
+        """Without its content."""
+        return cls(letter.id, letter.origin.topic, letter.stage, letter.is_muted)
 
 
-def _demand_sense(ids: Sequence[str], *, every: bool, chosen: bool, again: bool, value: Path | None) -> None:
+def _demand_sense(
+    ids: Sequence[str], *, every: bool, chosen: bool, muted: bool, again: bool, value: Path | None
+) -> None:
     """Raises `BadInput` for options that don't go together."""
     if bool(ids) == every:
         raise BadInput("which dead letters?", remedy="name their ids, or all that are left with --all")
     if ids and chosen:
         raise BadInput("ids name single dead letters already", remedy="use --topic, --stage and --since with --all")
+    if muted and ids:
+        raise BadInput("--muted goes with --all", remedy="leave it out: what is named is put back in any case")
     if again and every:
         raise BadInput("--again goes with ids", remedy="name those that are to be processed once more")
     if value is not None and len(ids) != 1:
@@ -180,18 +193,36 @@ def _named(letters: Iterable[DeadLetter], redriven: Mapping[str, Redriven], *, c
                 f"dead letter {letter.id} isn't an event: whoever wrote it vouches for its value",
                 remedy="decide or propose again",
             )
-        found[letter.id] = _Chosen(letter.id, letter.origin.topic, letter.stage)
+        found[letter.id] = _Chosen.of(letter)
     return list(found.values())
 
 
 def _waiting(letters: Iterable[DeadLetter], redriven: Mapping[str, Redriven]) -> list[_Chosen]:
     """Those that can be redriven and weren't, oldest first."""
     found = [
-        ((x.at, x.record.partition, x.record.offset), _Chosen(x.id, x.origin.topic, x.stage))
+        ((x.at, x.record.partition, x.record.offset), _Chosen.of(x))
         for x in letters
         if x.id not in redriven and not x.why_not()
     ]
     return [chosen for _, chosen in sorted(found)]
+
+
+def _unmuted(found: Sequence[_Chosen]) -> list[_Chosen]:
+    """Without what nobody was to act on. Says how much that is."""
+    left_out = sum(x.muted for x in found)
+    if left_out:
+        typer.echo(
+            f"{left_out:,} left out: set aside while the agent was muted, so nothing was to be done about it\n"
+            "→ add --muted, and it is acted on",
+            err=True,
+        )
+    return [x for x in found if not x.muted]
+
+
+def _say_what_is_acted_on(named: Sequence[_Chosen]) -> None:
+    for x in named:
+        if x.muted:
+            typer.echo(f"{x.id} was set aside while the agent was muted: now it is acted on", err=True)
 
 
 def _handled(found: Sequence[_Chosen], app: str, data_dir: Path | None, *, all_of_them: bool) -> list[_Chosen]:

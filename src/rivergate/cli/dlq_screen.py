@@ -29,6 +29,7 @@ def as_dict(letter: DeadLetter, redriven: Redriven | None, *, whole: bool = Fals
         "offset": letter.origin.offset,
         "event_id": letter.event_id,
         "reason": letter.reason,
+        "muted": letter.is_muted,
         "redriven": None
         if redriven is None
         else {"at": redriven.at, "by": redriven.by, "corrected": redriven.corrected},
@@ -53,6 +54,8 @@ def print_letters(letters: Sequence[DeadLetter], redriven: Mapping[str, Redriven
     table.add_column("why")
     for x in letters:
         why = Text(x.reason.partition("\n")[0])
+        if x.is_muted:
+            why.append("\nwhile it was muted", "yellow")
         if (done := redriven.get(x.id)) is not None:
             why.append(f"\nredriven {_moment(done.at)} by {done.by}", "green")
         table.add_row(x.id, _moment(rfc3339(x.at)), x.stage, str(x.origin), why)
@@ -66,7 +69,7 @@ def print_letter(letter: DeadLetter, redriven: Redriven | None) -> None:
     console = screen(soft_wrap=True)
     said = {
         "dead letter": f"{letter.id} on {letter.record.topic}",
-        "set aside": f"{rfc3339(letter.at)} by {letter.stage}",
+        "set aside": f"{rfc3339(letter.at)} by {letter.stage}{', while it was muted' if letter.is_muted else ''}",
         "came from": str(letter.origin),
         "event id": letter.event_id,
         "why": letter.reason,

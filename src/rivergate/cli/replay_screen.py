@@ -42,6 +42,8 @@ def _headline(found: Found) -> Text:
     commits, outputs = sum(p["commits"] for p in parts), sum(p["outputs"] for p in parts)
     if found["identical"]:
         what = f"{_count(commits, 'commit')} decided again, {_count(outputs, 'output')} compared"
+        skipped = sum(p["skipped"] for p in parts)
+        what += f", {_not_tried(skipped)}" if skipped else ""
         return Text.assemble(("identical", "bold green"), f"  {what}")
     part = next(p for p in parts if p["difference"])
     name = f"{part['stage']}/{part['shard']}, commit {part['difference']['seq']}"
@@ -74,10 +76,12 @@ def _part(part: Found, codes: dict[str, str], width: int) -> RenderableType:
                 table.add_row("", Text(f"read {safe(topic, 80)}/{partition} from {start} to {end - 1}", style="dim"))
             _digests(table, told)
     gone = f", {part['gone']} are no longer on their topics" if part["gone"] else ""
-    equal = " equal" if not part["difference"] else " equal before it"
+    equal = " equal" if not part["difference"] else " equal apart from it"
     table.add_row("outputs", f"{part['outputs']} compared with their topics,{equal}{gone}")
     if part["states"]:
         table.add_row("states", f"{part['states']} compared with snapshots")
+    if part["skipped"]:
+        table.add_row("skipped", _not_tried(part["skipped"]))
     start = part["start"]
     origin = f"the snapshot after commit {start['seq']} ({short(start['digest'])})" if start else "nothing"
     table.add_row("began from", f"{origin}, {_count(part['folded'], 'commit')} folded")
@@ -113,6 +117,10 @@ def _difference(part: Found, width: int) -> RenderableType:
     more = len(d["fields"]) - _MOST_FIELDS
     rest = [Text(f"and {more} more fields", style="dim")] if more > 0 else []
     return Group(heading, Padding(table, (1, 0, 0, 0)), *rest)
+
+
+def _not_tried(skipped: int) -> str:
+    return f"{_count(skipped, 'dead letter')} {'was' if skipped == 1 else 'were'}n't tried again"
 
 
 def _exact(value: Any) -> str:

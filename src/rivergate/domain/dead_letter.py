@@ -56,6 +56,11 @@ class DeadLetter:
         return self.record._replace(given=self._redriven_headers()).event_id
 
     @property
+    def is_muted(self) -> bool:
+        """Whether its agent was muted when it set the record aside: it wouldn't have acted on it."""
+        return self.record.header(names.RG_MUTED) is not None
+
+    @property
     def is_event(self) -> bool:
         """Whether it comes from a users' topic."""
         return names.system_name(self.app, self.origin.topic) is None

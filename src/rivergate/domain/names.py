@@ -62,6 +62,8 @@ REKEYED_V1: Final = "rivergate.rekeyed.v1"
 
 RG_FOR: Final = "rg_for"
 """Header of a redriven record: the `ce_source` of the stage that had set it aside, which alone handles it."""
+RG_MUTED: Final = "rg_muted"
+"""Header of a dead letter of a muted commit."""
 
 
 def topic(app: str, name: str) -> str:

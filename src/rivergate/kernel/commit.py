@@ -145,12 +145,13 @@ def stamp(spec: ShardSpec, record: CommitRecord) -> Callable[[Output, int], Head
         ("ce_time", record.clock.encode()),
         ("content-type", b"application/json"),
     ]
+    muted: Headers = [] if record.muted is None else [(names.RG_MUTED, b"true")]
     prefix = f"{spec.stage}/{spec.shard}/{record.seq}/".encode()
 
     def headers_of(o: Output, n: int) -> Headers:
         stamp = prefix + b"%d" % n
         if o.raw_headers is not None:
-            return [*o.raw_headers, ("rg_commit", stamp)]
+            return [*o.raw_headers, *muted, ("rg_commit", stamp)]
         return [
             *common,
             ("ce_id", o.ce_id),

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from rivergate.domain import names
 from rivergate.domain.journal import Muted
 from rivergate.domain.record import BY_KEY, Output, Record
 from rivergate.kernel.commit import stamp
@@ -15,8 +16,10 @@ from rivergate.kernel.past import Step
 from rivergate.kernel.shard import ShardSpec
 
 ABSENT = "(absent)"
-_UNREPEATED = {"rg_reason"}
-"""A replay doesn't handle what was skipped, so it can't know the reason."""
+_UNREPEATED = {"rg_reason", names.RG_MUTED}
+"""A replay doesn't handle what was skipped, so it can't know the reason. That a commit is muted is compared as a whole, and
+letters from before this header lack it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import dropwhile, pairwise, takewhile
 
 from rivergate.domain.errors import RecordFailed, ReplayMismatch, RivergateError, SnapshotCorrupt
 from rivergate.domain.journal import CommitRecord, SnapshotRef
@@ -66,6 +66,7 @@ class Past:
         self.make_fold = make_fold
         self._entries: Iterator[Entry] | None = None
         self._next: Entry | None = None
+        self._newest: CommitRecord | None = None
 
     def go_before(self, seq: int, *, but_not_from: Callable[[Standing], bool] = lambda _: False) -> None:
         """Stand where the least has to be folded to reach commit `seq`: where it stands already, at a snapshot, or at
@@ -104,7 +105,7 @@ class Past:
                 where=f"{self.spec.journal[0]}/{self.spec.shard}/{offset}",
                 remedy="restore the journal topic, or ask for what came after the gap",
             )
-        self._next = None
+        self._next, self._newest = None, recorded
         try:
             outputs = outputs_again(self.spec, recorded, self.fold, self.archive, self.snapshots.models)
         except RecordFailed as e:
@@ -150,6 +151,19 @@ class Past:
         batch = batch_of(self.spec, recorded)
         self.fold.fold(batch, before, Outputs())
         return recorded
+
+    def go_behind_deployment(self, last: int) -> SnapshotRef | None:
+        """Stand where other code went on, before commit `last` or at it, with the snapshot that a drain had left for it; also
+        after a failure. None where there is none: then the object is of no further use.
+        """
+        entries = self.journal(self.standing.journal_offset + 1)
+        following = [record for record, _ in takewhile(lambda entry: entry[0].seq <= last, entries)]
+        for before, after in pairwise([self._newest, *following] if self._newest is not None else following):
+            ref = before.snapshot
+            is_drained = ref is not None and ref.seq == before.seq
+            if ref is not None and is_drained and after.code != before.code and self._start_from(ref, lambda _: False):
+                return ref
+        return None
 
     def journal(self, start: int = 0) -> Iterator[Entry]:
         """The commit records from an offset of the journal on, as far as they are there."""

@@ -132,8 +132,10 @@ class ReplayedPart:
     """What the replay of a shard's commits found. `start` is the snapshot that it began with, None for nothing.
 
     `commits` were compared output by output, `folded` counts those on the way there too, whose digests were compared;
-    `gone` are outputs that are no longer on their topics, `states` how often the state was compared with a snapshot's. `told`
-    has the newest of the compared commits.
+    `gone` are outputs that are no longer on their topics, `states` how often the state was compared with a snapshot's.
+    `skipped` are records that the folded commits had set aside: nothing tells whether they would be now. `told` has the newest
+    of the compared commits. `superseded` is a difference of commits that other code had made, behind which the replay went on
+    from what a drain had left for the next; it is the `difference` too, unless there is one behind it.
     """
 
     stage: str
@@ -144,8 +146,10 @@ class ReplayedPart:
     outputs: int = 0
     gone: int = 0
     states: int = 0
+    skipped: int = 0
     code: str = ""
     difference: Difference | None = None
+    superseded: Difference | None = None
     told: list[ReplayedCommit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -165,6 +169,14 @@ class ReplayedPart:
         if difference:
             self.difference = Difference(seq, difference)
 
+    def supersede(self, difference: Difference, start: SnapshotRef) -> None:
+        """A difference was other code's, and the replay goes on from a snapshot."""
+        self.notes.append(
+            f"commit {difference.seq}, which code {self.code[:12]} made, comes out otherwise: {difference.what}; the replay "
+            f"goes on from the snapshot after commit {start.seq}, with which other code began"
+        )
+        self.superseded, self.difference = self.superseded or difference, None
+
 
 def replay_commits(
     past: Past, written: Written, wanted: Sequence[int], progress: Progress = silent, states: States | None = None
@@ -172,12 +184,16 @@ def replay_commits(
     """Fold the `wanted` commits again (ascending), and compare each output with what stands on the topics.
 
     What lies between is folded too, and compared by its digest; and wherever a snapshot was taken, the state is (with those
-    of the past, unless other `states` are given). The first difference ends it. Raises `NothingToReplay`.
+    of the past, unless other `states` are given). The first difference ends it; one of commits that other code had made does
+    so only if nothing went on with what a drain had left behind it. Raises `NothingToReplay`.
     """
     states = states or States(past.snapshots, past.make_fold)
     found = ReplayedPart(past.spec.stage, past.spec.shard, notes=past.notes)
-    first = 0
+    first = behind = 0
+    code_then = ""
     for done, seq in enumerate(wanted):
+        if seq < behind:
+            continue
         if past.standing.seq != seq or not done:
             past.go_before(seq)
         if not done:
@@ -186,6 +202,7 @@ def replay_commits(
         while past.standing.seq <= seq:
             step = past.step()
             found.folded += 1
+            found.skipped += len(step.recorded.skipped)
             found.code = step.recorded.code
             if step.recorded.seq == seq or not step.identical:
                 there = written.of(step.recorded, step.outputs)
@@ -194,6 +211,14 @@ def replay_commits(
             if found.difference is None:
                 found.add_state(step.recorded.seq, states.difference(step.recorded, past.fold))
             progress(past.standing.seq - first, wanted[-1] + 1 - first)
-            if found.difference is not None:
+            if found.difference is None:
+                continue
+            start = None if found.code == past.spec.code else past.go_behind_deployment(wanted[-1])
+            if start is None:
                 return found
+            found.supersede(found.difference, start)
+            behind, code_then = past.standing.seq, code_then or found.code
+    if found.superseded is not None:
+        found.difference, found.code = found.superseded, code_then
+        found.notes.append(f"what was decided from commit {behind} on comes out as recorded")
     return found

@@ -125,7 +125,7 @@ class Transactor:
         spec, tools = self.spec, self._tools
         if self.standing.seq:
             if spec.begin is not None or spec.model is not None:
-                _LOG.warning(TOO_LATE, spec.name, self.standing.seq - 1)
+                _LOG.info(TOO_LATE, spec.name, self.standing.seq - 1)
             return
         first = begin_anew(spec, self._fold, tools.reader, tools.snapshots.models, tools.versions, tools.clock)
         if first is not None:

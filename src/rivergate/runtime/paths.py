@@ -139,6 +139,11 @@ class DataDir:
         return self.root / "scaled.json"
 
     @property
+    def beginnings_file(self) -> Path:
+        """What `--from` and `--model` said of agents. It stays when nothing runs."""
+        return self.root / "beginnings.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the supervisor while it runs."""
         return self.root / "supervisor.lock"

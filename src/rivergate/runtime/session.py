@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rivergate.runtime.endings import take_ending
 from rivergate.runtime.kafka.addresses import demand
 from rivergate.runtime.kafka.server import LocalKafka
 from rivergate.runtime.lock import demand_unlocked
+from rivergate.runtime.noted_beginnings import note_beginnings
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.running import Running, read_running
 from rivergate.runtime.spec import AppRef, ProcessSpec
@@ -46,8 +47,9 @@ class RunOptions:
     """How to run an app. No `bootstrap` means a local Kafka in the data directory; `spares` are processes for each stage
     that have imported everything and wait to take over. No `workers` means as many as each stage was scaled to, else one.
     `begin` says where agents' stages without a journal begin with history: at `beginning`, or at a time (RFC 3339);
-    `models` which imported model they adopt, by its digest. `limits` are those of `runtime.limits` that shall differ from
-    their defaults. `snapshots` is the URL of the store, if it isn't to be in the data directory, which notes it.
+    `models` which imported model they adopt, by its digest; both are noted, and hold at later starts too. `limits` are those
+    of `runtime.limits` that shall differ from their defaults. `snapshots` is the URL of the store, if it isn't to be in the
+    data directory, which notes it.
     """
 
     app: AppRef
@@ -171,6 +173,8 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
     if options.snapshots is not None:
         FsspecBlobs(options.snapshots)
         data.note_snapshots(options.snapshots)
+    begin, models = note_beginnings(data, options.begin, options.models)
+    options = replace(options, begin=begin, models=models)
     if options.review_port and (not options.stages or REVIEW in options.stages):
         demand(options.review_port)
     for stale in (data.state_file, data.declaration_file):

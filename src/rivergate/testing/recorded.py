@@ -20,7 +20,8 @@ def demand_decides_as_recorded(app: App, recording: Path | str, *, snapshot_key:
     """Fold a recording again with the app's present code; returns how many commits were compared.
 
     `recording` is a file of `rivergate replay --save`; one that begins with a snapshot is read with the app's public
-    `snapshot_key` alone (`keys/snapshots.pub`). Raises `ReplayMismatch` with the first difference, field by field.
+    `snapshot_key` alone (`keys/snapshots.pub`). What went to the dead letters then isn't tried again. Raises
+    `ReplayMismatch` with the first difference, field by field.
 
     `def test_decides_as_recorded(): demand_decides_as_recorded(fleet.app, "tests/watcher-0.rec")`
     """

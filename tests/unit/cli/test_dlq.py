@@ -20,7 +20,7 @@ from rivergate.runtime.paths import DataDir
 REDRIVEN = Redriven("2/17", "ada", "2026-01-02T03:04:05.000000Z", corrected=True)
 
 
-def letter(value: bytes | None, reason: str = "field n: not a number") -> DeadLetter:
+def letter(value: bytes | None, reason: str = "field n: not a number", *, muted: bool = False) -> DeadLetter:
     """A dead letter with this value."""
     headers = [
         ("trace", b"\x00\x01"),
@@ -28,6 +28,7 @@ def letter(value: bytes | None, reason: str = "field n: not a number") -> DeadLe
         ("rg_first_origin", b"telemetry/2/3"),
         ("rg_commit", b"agent-watcher/2/4/1"),
         ("rg_reason", reason.encode()),
+        *([("rg_muted", b"true")] if muted else []),
     ]
     found = DeadLetter.of("plant", Record("plant.dead_letters", 2, 17, b"k", value, headers, 1_767_225_600_000))
     assert found is not None
@@ -41,6 +42,7 @@ def letter(value: bytes | None, reason: str = "field n: not a number") -> DeadLe
         (["0/1", "--all"], "which dead letters"),
         (["0/1", "--stage", "gate"], "single dead letters"),
         (["--all", "--again"], "--again goes with ids"),
+        (["0/1", "--muted"], "--muted goes with --all"),
         (["--all", "--value", "-"], "of one dead letter"),
         (["0/1", "0/2", "--value", "-"], "of one dead letter"),
         (["--all", "--data-dir", "nowhere"], "doesn't run on this data directory"),
@@ -96,6 +98,19 @@ def test_json_has_bytes_that_are_not_text_in_base64() -> None:
     assert said["headers"] == [["trace", "\x00\x01"]]
     assert said["redriven"] == {"at": REDRIVEN.at, "by": "ada", "corrected": True}
     assert "value" not in as_dict(letter(b"x"), None)
+
+
+def test_a_letter_of_a_muted_agent_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the list, on its own screen and as JSON; no other does."""
+    muted = letter(b"{}", muted=True)
+    print_letters([muted], {}, 1)
+    assert "while it was muted" in capsys.readouterr().out
+    print_letter(muted, None)
+    assert "by agent-watcher, while it was muted" in capsys.readouterr().out
+    print_letters([letter(b"{}")], {}, 1)
+    print_letter(letter(b"{}"), None)
+    assert "muted" not in capsys.readouterr().out
+    assert [as_dict(x, None)["muted"] for x in (muted, letter(b"{}"))] == [True, False]
 
 
 def of_topic(topic: str, offset: int = 3) -> DeadLetter:
@@ -200,3 +215,20 @@ def test_all_leaves_out_what_no_stage_would_handle(redriver: Redriver, tmp_path:
     DataDir(tmp_path).declaration_file.unlink()
     assert redrive(tmp_path, "--all").stderr == ""
     assert set(redriver.put) == {"2/5", "2/6", "2/17"}
+
+
+def test_all_leaves_out_what_failed_while_its_agent_was_muted(redriver: Redriver, tmp_path: Path) -> None:
+    """Nobody was to act on it: it is counted, and put back where it is asked for, or named."""
+    DataDir(tmp_path).declaration_file.unlink()
+    redriver.letters["2/17"] = letter(b"{}", muted=True)
+    done = redrive(tmp_path, "--all")
+    assert redriver.put == ["2/5", "2/6"]
+    assert "1 left out: set aside while the agent was muted" in done.stderr
+    assert "--muted" in done.stderr
+    redriver.put.clear()
+    assert "left out" not in redrive(tmp_path, "--all", "--muted").stderr
+    assert set(redriver.put) == {"2/5", "2/6", "2/17"}
+    redriver.put.clear()
+    done = redrive(tmp_path, "2/17", "2/5")
+    assert redriver.put == ["2/17", "2/5"]
+    assert "2/17 was set aside while the agent was muted: now it is acted on" in done.stderr

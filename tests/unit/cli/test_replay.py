@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 from tests.unit.kernel.test_past import NEVER
-from tests.unit.runtime.recorded_world import recorded
+from tests.unit.kernel.test_skipped import with_a_dead_letter
+from tests.unit.kernel.transactor_world import Summing
+from tests.unit.runtime.recorded_world import recorded, recording_of
 from typer.testing import CliRunner
 
 from rivergate.cli import patience
@@ -57,6 +59,22 @@ def test_a_difference_is_shown_field_by_field_and_exits_1(recording: str) -> Non
     assert done.exit_code == 1
     for words in ("differs", "commit 0", "plant-out/0/0", "value.sum", "then, ", "RECORDED", "AGAIN"):
         assert words in done.stdout, done.stdout
+
+
+def test_dead_letters_that_were_not_tried_again_are_said(tmp_path: Path) -> None:
+    """At the top and for the shard, and as JSON: identical says nothing about them."""
+    world = with_a_dead_letter()
+    path = str(recording_of(world, Summing, tmp_path, list(range(len(world.journal()))))[0])
+    words = ["replay", f"{WORLD}:app_of", "--recording", path]
+    shown = " ".join(CliRunner().invoke(app, words).stdout.split())
+    assert "3 outputs compared, 1 dead letter wasn't tried again" in shown
+    assert "skipped 1 dead letter wasn't tried again" in shown
+    assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["parts"][0]["skipped"] == 1
+
+
+def test_a_replay_without_dead_letters_says_nothing_of_them(recording: str) -> None:
+    """There are none in most."""
+    assert "tried" not in CliRunner().invoke(app, ["replay", f"{WORLD}:app_of", "--recording", recording]).stdout
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -82,6 +83,7 @@ def test_a_shard_with_a_journal_says_that_the_option_is_void(
     world: AdoptingWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever started it may have thought otherwise."""
+    caplog.set_level(logging.INFO)
     run(world.owner())
     run(world.owner(world.vouch(Mean([4, 8]))))
     assert "goes on from commit 2, and --from and --model say nothing to it" in caplog.text

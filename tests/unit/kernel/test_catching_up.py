@@ -15,6 +15,7 @@ from rivergate.domain.clock import SECOND, Micros, rfc3339
 from rivergate.domain.errors import CommitUnknown, ShardParked, TransactionAborted
 from rivergate.domain.journal import CommitRecord
 from rivergate.domain.record import Record
+from rivergate.kernel.dead_letters import DeadLetters, Sought
 from rivergate.kernel.past import Past
 from rivergate.kernel.reach import reach
 from rivergate.kernel.replay import replay_commits
@@ -282,14 +283,22 @@ def test_what_retention_removes_of_the_present_still_parks_a_newcomer(world: His
 
 
 def test_a_record_of_history_that_fails_goes_to_the_dead_letters(world: HistoryWorld) -> None:
-    """Nothing is lost, muted or not."""
+    """Nothing is lost, muted or not; those of then are told from those of now, and a replay writes both alike."""
     world.live(1, "raise")
     world.broker.append("plant-in", 0, b"{no json")
     world.live(5)
-    run(world.newcomer(BEGINNING))
+    newcomer = run(world.newcomer(BEGINNING))
     assert len(world.dead()) == 2
     assert [o for r in world.journal() for _, _, o in r.skipped] == [EVENTS, EVENTS + 1]
+    world.live(1, "raise")
+    run_on(newcomer)
+    letters = DeadLetters(world.broker.reader(), world.app).find(Sought())
+    assert [x.is_muted for x in letters] == [True, True, False]
     assert world.again().difference == ""
+    spec = world.spec()
+    past = Past(spec, world.broker.reader(), lambda: AgentFold(world.app, Latecomer), world.store(spec))
+    everything = range(len(world.journal()))
+    assert replay_commits(past, Written(spec, world.broker.reader()), everything).difference is None
 
 
 def test_a_log_without_history_begins_at_once() -> None:

@@ -143,17 +143,6 @@ def test_a_difference_on_the_way_is_found_too() -> None:
     assert difference.seq == 3
 
 
-def test_dead_letters_come_out_equal() -> None:
-    """They are outputs; the reason alone can't be known again, since what was skipped isn't handled."""
-    world = World()
-    for n, text in ((1, ""), (2, "raise"), (3, "")):
-        world.put(n, text)
-    run(world.transactor())
-    assert len(world.dead()) == 1
-    found = replayed(world, range(len(world.journal())))
-    assert (found.difference, found.outputs) == (None, 3)
-
-
 def test_what_retention_removed_is_counted_and_the_digest_still_speaks() -> None:
     """Outputs that are gone aren't a difference; changed code is, which its digest tells."""
     world = lived()

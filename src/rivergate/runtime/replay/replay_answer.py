@@ -52,7 +52,8 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
         for number, ((stage, shard), seqs) in enumerate(wanted.items()):
             parts.append(_replay(recorded, stage, shard, seqs, tell, (number, len(wanted)), keep))
             if keep is not None and seqs:
-                keep.parts.append((stage, shard, _compared(seqs, parts[-1].difference)))
+                first = parts[-1].superseded or parts[-1].difference
+                keep.parts.append((stage, shard, _compared(seqs, first)))
             if parts[-1].difference is not None:
                 break
         if keep is not None:
