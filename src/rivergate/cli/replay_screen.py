@@ -45,7 +45,8 @@ def _headline(found: Found) -> Text:
         skipped = sum(p["skipped"] for p in parts)
         what += f", {_not_tried(skipped)}" if skipped else ""
         return Text.assemble(("identical", "bold green"), f"  {what}")
-    part = next(p for p in parts if p["difference"])
+    differing = [p for p in parts if p["difference"]]
+    part = next((p for p in differing if p["difference"] != p["superseded"]), differing[0])
     name = f"{part['stage']}/{part['shard']}, commit {part['difference']['seq']}"
     return Text.assemble(("differs", "bold red"), f"  {name}: {safe(part['difference']['what'], 300)}")
 

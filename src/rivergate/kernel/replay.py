@@ -153,6 +153,11 @@ class ReplayedPart:
     told: list[ReplayedCommit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether there is a difference that isn't former code's alone: it ends a replay of several shards."""
+        return self.difference is not None and self.difference is not self.superseded
+
     def add(self, step: Step, compared: Compared) -> None:
         """Take a compared commit into account."""
         r = step.recorded

@@ -20,7 +20,7 @@ from rivergate.cli.main import app
 from rivergate.cli.patience import patient_progress
 from rivergate.cli.replay import _question
 from rivergate.cli.replay_reach import finding_of
-from rivergate.cli.replay_screen import replay_screen
+from rivergate.cli.replay_screen import _headline, replay_screen
 from rivergate.cli.state_screen import state_screen
 from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.runtime.noted_app import note_app
@@ -113,6 +113,17 @@ def test_what_is_not_replayed_is_said_however_much_was_asked() -> None:
         console.print(replay_screen(found, 100))
     assert all(f"· note {n}" in shown.get() for n in range(9))
     assert "and 1 more" in shown.get()
+
+
+def test_a_difference_of_the_present_code_comes_first() -> None:
+    """Before one that former code had, in whatever shard."""
+    old, new = ({"seq": n, "what": what} for n, what in ((1, "of old"), (7, "of now")))
+    counts = {"commits": 2, "outputs": 0, "skipped": 0}
+    parts = [
+        counts | {"stage": "a", "shard": n, "difference": d, "superseded": old} for n, d in enumerate((old, new, old))
+    ]
+    assert "a/1, commit 7: of now" in _headline({"identical": False, "parts": parts}).plain
+    assert "a/0, commit 1: of old" in _headline({"identical": False, "parts": parts[:1]}).plain
 
 
 def test_a_check_alone_is_of_every_shard() -> None:

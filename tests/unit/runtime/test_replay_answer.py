@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import orjson
 import pytest
+from tests.unit.kernel.test_deployed import deployed
 from tests.unit.kernel.test_past import NEVER, lived
 from tests.unit.kernel.transactor_world import NEW_CODE, OLD_CODE, Put, Summing, World
 from tests.unit.runtime.recorded_world import app_of
@@ -159,6 +160,18 @@ def test_an_action_and_a_part_of_its_shard_are_both_replayed(monkeypatch: pytest
     assert compared(found) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("code", "shards"), [(NEW_CODE, 2), (OLD_CODE, 1)])
+def test_what_former_code_decided_keeps_no_other_shard_from_being_compared(
+    monkeypatch: pytest.MonkeyPatch, code: str, shards: int
+) -> None:
+    """A difference of the present code does."""
+    recorded = Recorded(deployed(monkeypatch), code)
+    recorded.shards = [(recorded.world.stage, n) for n in range(2)]
+    monkeypatch.setattr(replay_answer, "RecordedApp", lambda _: recorded)
+    found = replay_answer.answer(SPEC, {"all": True}, unheard)
+    assert (found["identical"], len(found["parts"])) == (False, shards)
+
+
 def test_an_app_has_to_be_asked_for_with_the_partitions_that_it_has(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -227,6 +240,23 @@ def test_a_state_that_differed_does_so_in_the_recording(monkeypatch: pytest.Monk
     [part] = replay_recording(app_of(), Recording.load(path))
     assert part.difference is not None
     assert (part.difference.what, part.commits) == (found["parts"][0]["difference"]["what"], 6)
+
+
+def test_a_recording_over_a_deployment_shows_the_first_difference_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the code of then there is none; it holds the drain's snapshot, so it wants the key."""
+    recorded = Recorded(deployed(monkeypatch), NEW_CODE)
+    monkeypatch.setattr(replay_answer, "RecordedApp", lambda _: recorded)
+    path, key = tmp_path / "shard.rec", tmp_path / "snapshots.pub"
+    replay_answer.answer(SPEC, {"shards": of_shard(recorded.world), "save": str(path)}, unheard)
+    key.write_text(recorded.world.store(recorded.world.spec())._key.public.hex())
+    with pytest.raises(BadInput, match="holds snapshots"):
+        replay_recording(app_of(), Recording.load(path))
+    for factor, seqs in ((2, [0]), (1, [])):
+        monkeypatch.setattr(Summing, "factor", factor)
+        parts = replay_recording(app_of(), Recording.load(path), key)
+        assert [p.difference.seq for p in parts if p.difference] == seqs
 
 
 @pytest.mark.parametrize("name", ["", "no such folder/shard.rec"])

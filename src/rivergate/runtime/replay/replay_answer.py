@@ -54,7 +54,7 @@ def answer(spec: ProcessSpec, ask: dict[str, Any], tell: Tell) -> dict[str, Any]
             if keep is not None and seqs:
                 first = parts[-1].superseded or parts[-1].difference
                 keep.parts.append((stage, shard, _compared(seqs, first)))
-            if parts[-1].difference is not None:
+            if parts[-1].is_final:
                 break
         if keep is not None:
             keep.save(Path(ask["save"]))

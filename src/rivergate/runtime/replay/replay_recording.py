@@ -24,7 +24,7 @@ from rivergate.runtime.stages import fold_of
 
 
 def replay_recording(app: App, recording: Recording, snapshot_key: Path | None = None) -> list[ReplayedPart]:
-    """What each part of it gives under this app's code; a difference ends it.
+    """What each part of it gives under this app's code; a difference ends it, unless it is former code's alone.
 
     Snapshots and models get unpickled, so a recording that has any is read only with the app's public snapshot
     key (`keys/snapshots.pub` of its data directory). Raises `BadInput`, `ConfigError`, `NothingToReplay`.
@@ -45,6 +45,6 @@ def replay_recording(app: App, recording: Recording, snapshot_key: Path | None =
         past = Past(spec, archive, make_fold, SnapshotStore(RecordingBlobs(recording), spec, key))
         past.notes += [states.note] if states.note else []
         found.append(replay_commits(past, RecordedWritten(spec, archive), seqs, states=states))
-        if found[-1].difference is not None:
+        if found[-1].is_final:
             break
     return found
