@@ -112,6 +112,7 @@ def test_a_refusal_says_why(world: ReviewWorld, page: Page) -> None:
     """The gate is the authority: the page shows its reason and the review stays open."""
     pid = world.open_review(1)
     page.locator(".queue tbody tr").click()
+    page.wait_for_url(f"**/reviews/{pid}")
     press(page, "d", "Enter")
     page.wait_for_url("**/?sent=*")
     decision_id = orjson.loads(world.decisions(1)[0].value or b"")["decision_id"]
