@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,6 +16,7 @@ from rivergate.cli.review_screens import safe
 _READABLE = 110
 _MOST_ASKED = 8
 _MOST_COMMITS = 3
+_MOST_ALIKE = 3
 _MOST_FIELDS = 20
 
 Found = dict[str, Any]
@@ -33,8 +35,21 @@ def replay_screen(found: Found, width: int) -> RenderableType:
         if part["difference"]:
             rows += [Text(""), _difference(part, width)]
     notes = found["notes"]
-    rows += [Text("")] * bool(notes) + [Text(f"· {safe(note)}", style="dim") for note in notes]
+    rows += [Text("")] * bool(notes) + [Text(f"· {safe(note)}", style="dim") for note in _few_of_each(notes)]
     return Group(*rows)
+
+
+def _few_of_each(notes: Sequence[str]) -> Iterator[str]:
+    """None of what they say is left out, but of notes that give one reason (what stands behind the last semicolon) a few are
+    enough: who asks for a hundred actions is told a hundred times that deeds aren't done again.
+    """
+    alike: dict[str, list[str]] = {}
+    for note in notes:
+        alike.setdefault(note.rpartition("; ")[2], []).append(note)
+    for why, of_one in alike.items():
+        yield from of_one[:_MOST_ALIKE]
+        if len(of_one) > _MOST_ALIKE:
+            yield f"{len(of_one) - _MOST_ALIKE} more: {why}"
 
 
 def _headline(found: Found) -> Text:

@@ -115,6 +115,18 @@ def test_what_is_not_replayed_is_said_however_much_was_asked() -> None:
     assert "and 1 more" in shown.get()
 
 
+def test_a_hundred_notes_of_one_reason_are_a_few() -> None:
+    """What is counted is still said, and why."""
+    notes = [f"effects/{n} wrote the outcome 'done'; it can't be played again" for n in range(100)]
+    found = {"identical": True, "code": {}, "asked": [], "parts": [], "notes": [*notes, "another"]}
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(replay_screen(found, 100))
+    said = [line for line in shown.get().splitlines() if line.startswith("·")]
+    assert len(said) == 5
+    assert said[3:] == ["· 97 more: it can't be played again", "· another"]
+
+
 def test_a_difference_of_the_present_code_comes_first() -> None:
     """Before one that former code had, in whatever shard."""
     old, new = ({"seq": n, "what": what} for n, what in ((1, "of old"), (7, "of now")))
