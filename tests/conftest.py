@@ -38,12 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Iterator[None]:
-    """Under CI=true a test that was skipped has failed, whatever skipped it.
-
-    What a test logged may be no UTF-8, on purpose; workers can't send that.
-    """
+    """Under CI=true a test that was skipped has failed, whatever skipped it."""
     report = yield
-    report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
     if under_ci() and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped under CI=true: {_reason(report.longrepr)}"

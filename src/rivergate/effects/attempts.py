@@ -153,12 +153,13 @@ class Effects:
                 found = self._find_out(effector, action, attempt, before)
                 if found is not None:
                     return found
+            in_turn = effector.delivery is not Delivery.IDEMPOTENT
             if attempt.action.has_expired(self._clock()):
                 if again:
                     return Outcome("unknown", f"{_expired(attempt.action)}; a predecessor may have acted")
-                if before is not None or attempt.number == 1:  # else it was begun in time, and failed
+                if in_turn or attempt.number == 1:  # else it was begun in time, and is only tried again
                     return Outcome("failed", f"{_expired(attempt.action)}, and nothing was done before", "none")
-            if effector.delivery is not Delivery.IDEMPOTENT and self._clock() > attempt.not_after:
+            if in_turn and self._clock() > attempt.not_after:
                 return None
             return _demand_outcome(effector.perform(action, attempt.not_after), effector)
         except (KeyboardInterrupt, GeneratorExit):

@@ -89,8 +89,8 @@ class Work(Protocol):
         out: Outputs,
     ) -> list[Deed]:
         """A new owner: these records were read and not finished. Like `plan`, knowing that the deed may have been
-        done; `history.scan` reads what was written of them since the oldest was read, if retention has left it. `known` is empty unless the
-        owner is the same as before. What gets no deed is finished.
+        done; `history.scan` reads what was written of them since the oldest was read, if retention has left it. `known`
+        is empty unless the owner is the same as before. What gets no deed is finished.
         """
 
     def finish(self, batch: Batch, deed: Deed, result: Any, out: Outputs) -> Deed | Waits | Failed | None:

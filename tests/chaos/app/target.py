@@ -109,13 +109,13 @@ class Forgetful(Target):
 
 
 class Silent(Forgetful):
-    """Like `Forgetful`, and nobody can ask it."""
+    """Like `Forgetful`, and nobody may ask it: whoever does has it done once more, so that the ledger tells."""
 
     delivery = Delivery.NEITHER
 
     def reconcile(self, action: Action) -> Outcome | None:
-        """Must not be called."""
-        raise NotImplementedError(f"{action.kind} can't be asked")
+        """What isn't to be called does it again."""
+        return self.perform(action, time.time_ns() // 1000)
 
 
 def make(data_dir: Path) -> Target:

@@ -12,7 +12,8 @@ from tests.unit.kernel.performer_world import START, Scripted, World, await_deed
 
 from rivergate.domain.clock import SECOND, Micros, rfc3339
 from rivergate.domain.errors import BadInput
-from rivergate.effects.attempts import EffectLimits, Effects
+from rivergate.effects.attempts import Attempt, EffectLimits, Effects
+from rivergate.effects.checking import received
 from rivergate.effects.effector import Action, Delivery, Outcome
 from rivergate.kernel.performer import THREADS, Performer
 
@@ -135,9 +136,9 @@ def test_a_drain_leaves_what_waits_for_its_turn() -> None:
     assert world.effector.world == pids
 
 
-@pytest.mark.parametrize("delivery", NOT_IDEMPOTENT)
-def test_what_has_expired_when_its_turn_comes_is_refused(delivery: Delivery) -> None:
-    """Its approval was for another time; nothing was begun, so there is no intent."""
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_what_has_expired_when_its_turn_comes_is_not_begun(delivery: Delivery) -> None:
+    """Its approval was for another time. An idempotent one's intent stands by then; others have none, and are refused."""
     world = World(Scripted(delivery))
     go = hold(world)
     first, second = world.act("k", expires_at=SOON), world.act("k", expires_at=SOON)
@@ -146,23 +147,11 @@ def test_what_has_expired_when_its_turn_comes_is_refused(delivery: Delivery) -> 
     world.now += 61 * SECOND
     go.set()
     world.settle(performer)
-    assert world.finals() == [(first, "done"), (second, "refused")]
-    assert [v["proposal_id"] for v in world.intents()] == [first]
-
-
-def test_an_idempotent_deed_that_has_expired_before_it_began_is_not_done() -> None:
-    """Its intent stands, and certainly nothing was done."""
-    world = World()
-    go = hold(world)
-    first, second = world.act("k", expires_at=SOON), world.act("k", expires_at=SOON)
-    performer = world.performer()
-    world.intend(performer)
-    world.now += 61 * SECOND
-    go.set()
-    world.settle(performer)
-    assert world.finals() == [(first, "done"), (second, "failed")]
+    idempotent = delivery is Delivery.IDEMPOTENT
+    assert world.finals() == [(first, "done"), (second, "failed" if idempotent else "refused")]
+    assert [v["proposal_id"] for v in world.intents()] == ([first, second] if idempotent else [first])
     assert world.effector.world == [first]
-    assert world.written("rivergate.outcome.v1")[1]["effect"] == "none"
+    assert world.written("rivergate.outcome.v1")[1].get("effect") == ("none" if idempotent else None)
 
 
 def test_an_idempotent_deed_of_a_predecessor_is_not_done_again_once_it_has_expired() -> None:
@@ -327,3 +316,20 @@ def test_an_intent_that_tells_nothing_or_another_versions_word_parks_nobody(told
     world.now += 31 * SECOND
     world.settle(world.performer())
     assert world.finals() == [(pid, "done" if told is None else "unknown")]
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_a_second_attempt_after_nothing_was_done_is_no_retry(delivery: Delivery) -> None:
+    """Where an effector isn't idempotent there is another attempt only if the one before did nothing, so it has to be in time
+    like a first one; an idempotent one was begun in time, and goes on.
+    """
+    world = World(Scripted(delivery))
+    world.act(expires_at=SOON)
+    (record,) = world.broker.records("plant.actions")
+    action = received(record, ["note"], START)
+    assert action is not None
+    effects = Effects("plant", world.effectors, lambda: START + 61 * SECOND)
+    outcome = effects.perform(Attempt(record, action, 2, START + 90 * SECOND, 0))
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == ("done" if delivery is Delivery.IDEMPOTENT else "failed")
+    assert len(world.effector.calls) == (1 if delivery is Delivery.IDEMPOTENT else 0)

@@ -95,9 +95,8 @@ class Copying:
                     raise
                 return found
             except RivergateError as e:
-                if not e.retryable and not isinstance(
-                    e, RecordsRemoved
-                ):  # of which the next session counts what it missed
+                missed = isinstance(e, RecordsRemoved)  # the next session goes on behind it, and counts it
+                if not e.retryable and not missed:
                     raise
                 self._waits_for(e)
                 stop.wait(AGAIN_S)
