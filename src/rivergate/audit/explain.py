@@ -35,12 +35,14 @@ _NO_RECORDS: Sequence[StoredRecord] = ()
 
 
 class _Told:
-    """The records of one proposal by type; the first of a kind binds."""
+    """The records of one proposal by type, dead letters apart; the first of a kind binds."""
 
     def __init__(self, records: Sequence[StoredRecord]) -> None:
         self.by_type: dict[str, list[StoredRecord]] = {}
+        self.letters = [r for r in records if r.set_aside]
         for r in records:
-            self.by_type.setdefault(r.ce_type, []).append(r)
+            if not r.set_aside:
+                self.by_type.setdefault(r.ce_type, []).append(r)
 
     def all(self, ce_type: str) -> Sequence[StoredRecord]:
         """Every record of that type, in order."""
@@ -55,9 +57,9 @@ class _Told:
 def evidence(reader: AuditReader, proposal_id: str) -> Sequence[StoredRecord]:
     """The records of a proposal, and the labels of its event that name no proposal, in order of time."""
     records = reader.records_of(proposal_id)
-    event_id = next((r.event_id for r in records if r.event_id), "")
+    event_id = _event_id(records)
     about = reader.records_about(event_id) if event_id else _NO_RECORDS
-    labels = [r for r in about if r.ce_type == names.LABEL_V1 and not r.proposal_id]
+    labels = [r for r in about if r.ce_type == names.LABEL_V1 and not r.proposal_id and not r.set_aside]
     return sorted([*records, *labels], key=lambda r: r.ce_time)
 
 
@@ -135,12 +137,12 @@ def _state(told: _Told, effects: Sequence[EffectPart]) -> str:
 
 
 def _event(records: Sequence[StoredRecord], fetch: FetchRecord | None) -> EventPart:
-    found = next((r for r in records if r.value.get("event")), None)
+    found = next((r for r in records if r.value.get("event") and not r.set_aside), None)
     if found is None:
         return EventPart(id="", place="", note="no record says which event it was")
     place = _mapping(found.value.get("event"))
     topic, partition, offset = str(place.get("topic", "")), place.get("partition"), place.get("offset")
-    event_id = next((r.event_id for r in records if r.event_id), "")
+    event_id = _event_id(records)
     where = f"{topic}/{partition}/{offset}"
     if not isinstance(partition, int) or not isinstance(offset, int):
         return EventPart(id=event_id, place=where, note="its position can't be read")
@@ -160,6 +162,11 @@ def _event(records: Sequence[StoredRecord], fetch: FetchRecord | None) -> EventP
     if not isinstance(fields, dict):
         return EventPart(id=event_id, place=where, at=at, note="its value isn't a JSON object")
     return EventPart(id=event_id, place=where, at=at, fields=fields)
+
+
+def _event_id(records: Sequence[StoredRecord]) -> str:
+    """The event's; a dead letter has that of the record that was set aside."""
+    return next((r.event_id for r in records if r.event_id and not r.set_aside), "")
 
 
 def _agent(told: _Told, begun: StoredSpan | None) -> AgentPart | None:
@@ -234,14 +241,17 @@ def _review(told: _Told) -> ReviewPart | None:
     if opened is None:
         return None
     settled = told.first(names.REVIEW_SETTLED_V1)
-    answers = {str(r.value.get("decision_id")): r.value for r in told.all(names.DECISION_JUDGED_V1)}
+    given: dict[str, StoredRecord] = {}  # one that was redriven stands twice
+    for r in told.all(names.DECISION_V1):
+        given.setdefault(str(r.value.get("decision_id")), r)
+    answers = _answers(told)
     end: Mapping[str, Any] = settled.value if settled else {}
     return ReviewPart(
         opened_at=opened.ce_time,
         expires_at=str(opened.value.get("expires_at", "")),
         tier=str(opened.value.get("tier", "")),
         quorum=int(opened.value.get("quorum") or 1),
-        decisions=tuple(_decision(r, answers) for r in told.all(names.DECISION_V1)),
+        decisions=tuple(_decision(r, answers) for r in given.values()),
         amendments=tuple(
             AmendmentPart(
                 revision=int(r.value.get("revision") or 0),
@@ -255,6 +265,16 @@ def _review(told: _Told) -> ReviewPart | None:
         reason=str(end.get("reason") or ""),
         settled_at=settled.ce_time if settled else "",
     )
+
+
+def _answers(told: _Told) -> dict[str, Mapping[str, Any]]:
+    """What the gate said of each decision, by its id; one that it set aside it may have answered when it was redriven."""
+    aside = {
+        str(r.value.get("decision_id")): {"result": "set aside", "reason": r.fault}
+        for r in told.letters
+        if r.ce_type == names.DECISION_V1
+    }
+    return aside | {str(r.value.get("decision_id")): r.value for r in told.all(names.DECISION_JUDGED_V1)}
 
 
 def _decision(record: StoredRecord, answers: Mapping[str, Mapping[str, Any]]) -> DecisionPart:

@@ -72,7 +72,9 @@ class VerdictPart(Part):
 
 
 class DecisionPart(Part):
-    """What one person said, and how the gate answered: counted, refused, or nothing yet (empty)."""
+    """What one person said, and how the gate answered: counted, refused, set aside (as a dead letter), or nothing yet
+    (empty).
+    """
 
     id: str
     by: str

@@ -13,8 +13,9 @@ _WITH_ARGUMENTS = (names.PROPOSAL_V1, names.REVIEW_OPENED_V1, names.ACTION_V1)
 
 
 def findings_of(records: Sequence[StoredRecord]) -> tuple[str, ...]:
-    """Sentences, most of the time none."""
-    found = [f"{r.position} can't be read: {r.fault}" for r in records if r.fault and r.name != names.DEAD_LETTERS]
+    """Sentences, most of the time none. What was set aside counts as nothing that was said or done."""
+    records = [r for r in records if not r.set_aside]
+    found = [f"{r.position} can't be read: {r.fault}" for r in records if r.fault]
     found += _digests(records)
     found += _repeats(records)
     found += _missing(records)

@@ -179,6 +179,8 @@ def _quoted(text: str) -> str:
 def _answer(d: DecisionPart) -> Words:
     if not d.answer:
         return [("The gate hasn't answered that yet.", "wait")]
+    if d.answer == "set aside":
+        return [("The gate set that decision aside", "bad"), (f": {d.answer_reason}.", "")]
     if d.answer == "refused":
         return [("The gate refused that decision", "bad"), (f": {d.answer_reason}." if d.answer_reason else ".", "")]
     of = f" ({d.approvals} of {d.needed})" if d.verdict == "approve" and d.needed else ""

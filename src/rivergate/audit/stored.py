@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from rivergate.domain import names
 from rivergate.domain.record import Position
 
 
@@ -52,7 +53,9 @@ class StoredSpan:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """One record of a decision, exact. `name` is the system topic's short name; `fault` says why it can't be read."""
+    """One record of a decision, exact. `name` is the system topic's short name; `fault` says why it can't be read, of a
+    dead letter why it was set aside.
+    """
 
     position: Position
     name: str
@@ -65,6 +68,16 @@ class StoredRecord:
     raw: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     fault: str = ""
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether it is a dead letter: the copy of another record, with that one's type and value, which counts as none."""
+        return self.name == names.DEAD_LETTERS
+
+    @property
+    def stage(self) -> str:
+        """The stage whose commit wrote it, empty where none did."""
+        return dict(self.headers).get("rg_commit", b"").decode(errors="replace").partition("/")[0]
 
     @property
     def value(self) -> dict[str, Any]:

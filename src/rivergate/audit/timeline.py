@@ -34,6 +34,9 @@ def timeline_of(records: Sequence[StoredRecord]) -> tuple[Moment, ...]:
 def _moment(record: StoredRecord) -> Moment:
     value = record.value
     who, say = _SAID.get(record.ce_type, ("", lambda _: record.ce_type or f"{record.name} record"))
+    if record.set_aside:
+        what = f"set aside ({say(value)}): {record.fault}"
+        return Moment(at=record.ce_time, what=what, who=record.stage, place=str(record.position))
     source = next((v.decode(errors="replace") for k, v in record.headers if k == "ce_source"), "")
     person_or_agent = str(value.get("by") or value.get("agent") or "")
     own = person_or_agent if record.ce_type in {names.PROPOSAL_V1, names.DECISION_V1, names.RESOLUTION_V1} else ""

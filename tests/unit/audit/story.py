@@ -342,6 +342,7 @@ def stored(record: Record, app: str = APP) -> StoredRecord:
         key=record.key,
         raw=record.value,
         headers=tuple(record.headers or ()),
+        fault=(record.header("rg_reason") or b"").decode(),
     )
 
 

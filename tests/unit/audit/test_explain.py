@@ -238,6 +238,69 @@ def test_what_does_not_add_up_is_found(change: Callable[[Story, Proposed], None]
     assert finding in planted(change)
 
 
+def set_aside(ce_type: str, stage: str, reason: str) -> Callable[[Story, Proposed], None]:
+    """A stage couldn't handle the record of that type: its copy goes to the dead letters."""
+
+    def change(story: Story, p: Proposed) -> None:
+        r = next(r for r in story.records if r.ce_type == ce_type)
+        letter = [*(r.headers or []), ("rg_reason", reason.encode()), ("rg_commit", f"{stage}/3/9/0".encode())]
+        story.write(names.topic(story.app, names.DEAD_LETTERS), r.value, letter)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("ce_type", "stage"),
+    [
+        (names.PROPOSAL_V1, "gate"),
+        (names.ACTION_V1, "effects"),
+        (names.OUTCOME_V1, "gate"),
+        (names.DENIAL_V1, "review"),
+        (names.LABEL_V1, "agent-watcher"),
+        (names.DECISION_V1, "gate"),
+        (names.REVIEW_OPENED_V1, "gate"),
+    ],
+)
+def test_a_dead_letter_counts_as_no_second_record(ce_type: str, stage: str) -> None:
+    """It has type and value of the record that was set aside; only the timeline shows it, as what it is."""
+    story = Story()
+    p = Proposed(story, 48211)
+    approved(p)
+    if ce_type == names.DENIAL_V1:
+        p.deny()
+        story.records = [r for r in story.records if r.ce_type != names.ACTION_V1]
+    before = explain(p.id, records_of(story, p.id))
+    set_aside(ce_type, stage, "the reason of then")(story, p)
+    after = explain(p.id, records_of(story, p.id))
+    [moment] = [m for m in after.timeline if m not in before.timeline]
+    assert (moment.who, moment.what.startswith("set aside ("), moment.what.endswith("): the reason of then")) == (
+        stage,
+        True,
+        True,
+    )
+    assert after.model_copy(update={"timeline": before.timeline}) == before
+
+
+def test_a_decision_that_was_set_aside_is_told_so_until_it_is_answered() -> None:
+    """A late decision is no word that the gate still owes an answer; redriven and answered it is one decision."""
+    story = Story()
+    p = Proposed(story, 7).propose().review()
+    p.decide()
+    answer = story.records.pop()
+    set_aside(names.DECISION_V1, "gate", "over an hour behind the clock")(story, p)
+    late = explain(p.id, records_of(story, p.id))
+    assert late.review is not None
+    assert [(d.answer, d.answer_reason) for d in late.review.decisions] == [
+        ("set aside", "over an hour behind the clock")
+    ]
+    assert "The gate set that decision aside: over an hour behind the clock." in text(late)
+    again(names.DECISION_V1)(story, p)
+    story.records.append(answer)
+    redriven = explain(p.id, records_of(story, p.id))
+    assert redriven.review is not None
+    assert [d.answer for d in redriven.review.decisions] == ["counted"]
+
+
 def test_an_explanation_is_json() -> None:
     """It goes to JSON and back unchanged."""
     e = told(approved)
