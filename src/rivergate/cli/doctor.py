@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rivergate.cli.app_place import AppOption, DataDirOption, OptionalReference, PartitionsOption
+from rivergate.cli.app_place import AppOption, DataDirOption, OptionalReference, PartitionsOption, SnapshotsOption
 from rivergate.cli.finding import Finding
 from rivergate.cli.replay_reach import replay_findings
 from rivergate.cli.screen import screen
@@ -32,6 +32,7 @@ def doctor(
     partitions: PartitionsOption = None,
     data_dir: DataDirOption = None,
     bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Also look at this Kafka.")] = None,
+    snapshots: SnapshotsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what is here, what is missing, and the command that brings it. Exit code 1 if something needed is missing.
@@ -40,7 +41,7 @@ def doctor(
     """
     findings = list(_findings(bootstrap))
     if reference or app or data_dir:
-        findings += replay_findings(reference, app, partitions, data_dir, bootstrap)
+        findings += replay_findings(reference, app, partitions, data_dir, bootstrap, snapshots)
     if as_json:
         typer.echo(json.dumps([asdict(f) for f in findings]))
     else:

@@ -19,11 +19,16 @@ SOON = 0.25
 
 
 def replay_findings(
-    reference: str | None, app: str | None, partitions: int | None, data_dir: Path | None, bootstrap: str | None
+    reference: str | None,
+    app: str | None,
+    partitions: int | None,
+    data_dir: Path | None,
+    bootstrap: str | None,
+    snapshots: str | None,
 ) -> list[Finding]:
     """A finding for each shard of agents and gate; one where they can't be looked at."""
     try:
-        spec = place_of(reference, app, partitions, data_dir, bootstrap)
+        spec = place_of(reference, app, partitions, data_dir, bootstrap, snapshots)
         with patient_progress(Console(stderr=True)) as tell:
             shards = ask_own_process(spec, {"what": "reach"}, tell)["shards"]
     except RivergateError as e:

@@ -206,8 +206,7 @@ def _by_reason(changes: Sequence[Change]) -> Iterator[tuple[str, str, str]]:
 def _kept(spec: TopicSpec) -> str:
     if spec.compacted:
         return "newest of a key"
-    kept = duration_text(int(spec.config["retention.ms"]))
-    return f"{kept}, trimmed" if spec.declared.trimmed else kept
+    return duration_text(int(spec.config["retention.ms"]))
 
 
 def _presence(spec: TopicSpec, there: Mapping[str, BrokerTopic]) -> str:

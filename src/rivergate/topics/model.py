@@ -35,7 +35,6 @@ class TopicFile(BaseModel):
     schema_: list[str] | str = Field(alias="schema", min_length=1)
     retention: str | None = None
     cleanup: Literal["compact"] | None = None
-    trimmed: str | None = None
     timestamps: Literal["CreateTime", "LogAppendTime"] = "CreateTime"
     max_message_bytes: int | str | None = None
     json_schema: dict[str, Any] | None = None

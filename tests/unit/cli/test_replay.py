@@ -14,7 +14,7 @@ from tests.unit.kernel.transactor_world import Summing
 from tests.unit.runtime.recorded_world import recorded, recording_of
 from typer.testing import CliRunner
 
-from rivergate.cli import patience
+from rivergate.cli import patience, replay_reach
 from rivergate.cli.app_place import place_of
 from rivergate.cli.main import app
 from rivergate.cli.patience import patient_progress
@@ -26,7 +26,7 @@ from rivergate.domain.errors import BadInput, ConfigError
 from rivergate.runtime.noted_app import note_app
 from rivergate.runtime.paths import DataDir
 from rivergate.runtime.running import RunningState
-from rivergate.runtime.spec import AppRef
+from rivergate.runtime.spec import AppRef, ProcessSpec
 
 WORLD = "tests.unit.runtime.recorded_world"
 
@@ -226,6 +226,22 @@ def test_doctor_says_from_when_on_and_warns_in_time() -> None:
     gone = finding_of(reach_of(first=None, since=None, start=None, why="the journal begins at 4"))
     assert (gone.ok, gone.found) == (False, "the journal begins at 4")
     assert finding_of(reach_of(newest=None, first=None)).ok
+
+
+def test_doctor_looks_at_the_snapshots_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another machine the data directory has keys alone, and its empty store would say that a recovery is in danger."""
+    asked: list[dict[str, Any]] = []
+
+    def answer(spec: ProcessSpec, question: dict[str, Any], tell: Any) -> dict[str, Any]:
+        asked.append(spec.options)
+        return {"shards": [reach_of()]}
+
+    monkeypatch.setattr(replay_reach, "ask_own_process", answer)
+    note_app(DataDir(tmp_path).make(), AppRef("a.b:app", "plant", 3))
+    named = ["doctor", "--data-dir", str(tmp_path), "--bootstrap", "127.0.0.1:1", "--snapshots", "s3://b", "--json"]
+    printed = json.loads(CliRunner().invoke(app, named).stdout)
+    assert asked == [{"snapshots": "s3://b"}]
+    assert printed[-1]["found"].startswith("from commit 3 of 9 on")
 
 
 FIGURES = {
