@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from rivergate.adapters import kafka_settings
 from rivergate.adapters.kafka_tail import KafkaTail
@@ -20,6 +20,9 @@ from rivergate.domain.cloudevents import event_headers
 from rivergate.domain.record import Record
 
 _LOG = logging.getLogger("rivergate.runtime")
+
+REASON_CHARS = 4000
+"""As much of a reason is reported; all of it is in the worker's log."""
 
 
 class Report(Protocol):
@@ -82,7 +85,7 @@ class KafkaStatus:
             "shard": report.shard,
             "worker": report.worker,
             "state": report.state,
-            "reason": report.reason,
+            "reason": report.reason[:REASON_CHARS].encode(errors="replace").decode(),  # it may be an agent's own words
             "at": rfc3339(at),
         }
         if report.share is not None:
@@ -91,7 +94,9 @@ class KafkaStatus:
         headers = event_headers(names.source(self._app, report.stage), names.SHARD_STATUS_V1, f"{shard}/{at}", at)
         with self._lock:
             try:
-                self._producer.produce(self._topic, orjson.dumps(value), shard.encode(), 0, headers=dict(headers))
+                self._producer.produce(
+                    self._topic, orjson.dumps(value), shard.encode(), 0, headers=dict(headers), on_delivery=_demand_told
+                )
                 self._producer.poll(0)
             except (BufferError, KafkaException) as e:
                 _LOG.warning("a report of %s/%d was lost: %s", report.stage, report.shard, e)
@@ -119,10 +124,14 @@ class StatusFollower:
     def __init__(self, tail: KafkaTail, app: str) -> None:
         self._tail = tail
         self._found: dict[tuple[str, int], ShardStatus] = {}
-        partition = tail.partitions(names.topic(app, names.SHARD_STATUS))[0]
-        low, self._high = tail.watermarks(partition)
+        self._partition = tail.partitions(names.topic(app, names.SHARD_STATUS))[0]
+        low, self._high = tail.watermarks(self._partition)
         self._at = low
-        tail.seek({partition: low})
+        tail.seek({self._partition: low})
+
+    def demand_answer(self) -> None:
+        """See that the broker that has the reports answers. Raises `BrokerUnavailable`."""
+        self._tail.watermarks(self._partition)
 
     def read(self) -> dict[tuple[str, int], ShardStatus]:
         """Take what is new (at the first call all that there was), and return the newest report of every shard."""
@@ -135,6 +144,11 @@ class StatusFollower:
                 status = _status(r)
                 if status is not None:
                     self._found[status.stage, status.shard] = status
+
+
+def _demand_told(error: KafkaError | None, message: Message) -> None:
+    if error is not None:
+        _LOG.warning("a report of %s was lost: %s", (message.key() or b"").decode(errors="replace"), error)
 
 
 def _status(record: Record) -> ShardStatus | None:

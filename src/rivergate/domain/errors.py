@@ -71,6 +71,12 @@ class SnapshotCorrupt(RivergateError):
     """A snapshot's bytes, digest or signature don't hold; nothing of it was loaded."""
 
 
+class StoreUnavailable(RivergateError):
+    """The store of snapshots and models doesn't answer, or refuses. Terminal for the call that got it; a loop may try again."""
+
+    retryable = True
+
+
 class SnapshotNotWritten(RivergateError):
     """The store took no snapshot. Log and state are whole, and a recovery replays more, until it takes one again."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 from rivergate.domain.errors import AlreadyRunning, BadInput
 from rivergate.runtime.lock import demand_unlocked
 from rivergate.runtime.paths import DataDir
+
+_LOG = logging.getLogger("rivergate.runtime")
 
 LOOK_S = 0.02
 
@@ -48,7 +51,7 @@ class Running:
 
 
 class RunningState:
-    """Keeps the state file. One thread."""
+    """Keeps the state file. One thread. What can't be written is tried again with the next word: the app runs on."""
 
     def __init__(self, data: DataDir, app: str, bootstrap: str, host: str) -> None:
         self._path = data.state_file
@@ -58,6 +61,7 @@ class RunningState:
         self._parked: Mapping[str, str] = {}
         self._recovering: Mapping[str, float] = {}
         self._written: Running | None = None
+        self._refused = ""
 
     def update(
         self,
@@ -99,8 +103,15 @@ class RunningState:
         if state == self._written:
             return
         aside = self._path.with_suffix(".part")
-        aside.write_text(json.dumps(asdict(state)))
-        aside.replace(self._path)
+        try:
+            aside.write_text(json.dumps(asdict(state)))
+            aside.replace(self._path)
+        except OSError as e:
+            if self._refused != str(e):
+                _LOG.warning("the data directory can't be written, so others see an old state of the app: %s", e)
+            self._refused = str(e)
+            return
+        self._refused = ""
         self._written = state
 
 

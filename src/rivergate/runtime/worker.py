@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from rivergate.domain.errors import BadInput, ConfigError, Fenced, RivergateError, ShardParked
 from rivergate.runtime.supervision.recovering import RecoveryReports
@@ -116,7 +116,7 @@ class ShardThread(threading.Thread):
 
     @property
     def in_one_step_s(self) -> float:
-        """For how long it has been in the step at hand, in seconds; 0 between steps."""
+        """For how long it has been in the step at hand, or in its end, in seconds; 0 between steps."""
         began = self._step_began
         return 0.0 if began is None else time.monotonic() - began
 
@@ -172,11 +172,13 @@ class ShardThread(threading.Thread):
                 driver.step()
                 self._step_began = None
                 self._between(driver)
+            self._step_began = time.monotonic()
             driver.drain()
         finally:
-            self._step_began = None
+            self._step_began = time.monotonic()  # closing waits for what an effector is doing
             self._forget(driver)
             driver.close()
+            self._step_began = None
 
 
 class Worker:
@@ -201,6 +203,7 @@ class Worker:
         self._report = report
         self._aside = aside or Nothing()
         self._threads: dict[tuple[int, int], ShardThread] = {}
+        self._newest: dict[int, ShardThread] = {}
         self._leaving: dict[int, tuple[ShardThread, float]] = {}
         self._parked: dict[int, str] = {}
         self._reports: dict[int, ShardReport] = {}
@@ -277,19 +280,28 @@ class Worker:
         return False
 
     def _start(self, shard: int, attempt: int) -> None:
+        def its(tell: Callable[..., None]) -> Callable[..., None]:
+            """What another thread has taken over is no longer this one's to speak of: a step that hung may come back late."""
+
+            def said(*words: Any) -> None:
+                if self._newest.get(shard) is thread:
+                    tell(shard, *words)
+
+            return said
+
         progress = RecoveryReports(
-            lambda how_far, share: self._tell_recovery(shard, how_far, share),
-            tell_history=lambda how_far, share: self._tell(shard, "running", how_far, share),
-            waits=lambda why: self._note(shard, why),
+            its(self._tell_recovery),
+            tell_history=its(lambda number, how_far, share: self._tell(number, "running", how_far, share)),
+            waits=its(self._note),
         )
         thread = ShardThread(
             f"{self._stage}/{shard}",
             lambda: self._make_driver(shard, progress, lambda: len(self._threads)),
-            lambda state, why: self._tell(shard, state, why),
+            its(self._tell),
             lambda driver: self._aside.answer(shard, driver),
             lambda driver: self._aside.forget(shard, driver),
         )
-        self._threads[shard, attempt] = thread
+        self._threads[shard, attempt] = self._newest[shard] = thread
         thread.start()
 
     def _tell_recovery(self, shard: int, how_far: str, share: float | None) -> None:

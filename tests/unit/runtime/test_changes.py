@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from rivergate.domain.errors import ConfigError, RivergateError
 from rivergate.runtime.paths import DataDir
+from rivergate.runtime.running import RunningState, read_running
 from rivergate.runtime.supervision.changes import Answer, Change, Changes, answer_to, ask, wait_for_answer
 from rivergate.runtime.supervision.moves import Done, Moves, Steps
 from rivergate.runtime.supervision.scaled import forget_workers, note_workers, noted_workers
@@ -138,3 +140,46 @@ def test_a_scale_is_noted_until_somebody_says_workers(data: DataDir) -> None:
     data.scaled_file.write_text("[]")
     with pytest.raises(ConfigError, match=r"scaled\.json: can't be read.*\n→ delete it"):
         noted_workers(data)
+
+
+def test_files_that_cannot_be_read_or_written_end_no_supervisor(
+    data: DataDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A question of another user, an answer on a full disk: both are said, and the next change is made."""
+    script = Script()
+    changes = Changes(data, script)
+    (data.root / "commands").mkdir()
+    unreadable = data.root / "commands" / "change.1.json"
+    unreadable.mkdir()  # reading it raises, for root too
+    changes.go_on(dict)
+    assert "asks for nothing that there is" in caplog.text
+    unreadable.rmdir()
+    asked = ask(data, Change(("agent-x",), 2))
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", no_space)
+        changes.go_on(dict)
+    assert "can't be written" in caplog.text
+    play(changes)
+    assert answer_to(data, asked) == Answer(done=True, started=("agent-x-1",))
+
+
+def no_space(*_: object) -> None:
+    """As on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_does_not_end_who_tells_what_runs(
+    data: DataDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once, and written once there is room."""
+    state = RunningState(data, "plant", "h:1", "local")
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", no_space)
+        state.update([])
+        state.update([], ready=True)
+    assert caplog.text.count("the data directory can't be written") == 1
+    assert read_running(data.state_file) is None
+    state.update([])
+    found = read_running(data.state_file)
+    assert found is not None
+    assert found.ready

@@ -27,6 +27,11 @@ class World:
         app: Any = SimpleNamespace(name="a")
         self.bootstrap = Bootstrap(app, DataDir(folder).make(), "h:1", [SLOT])
         self.bootstrap.is_ours = {"ours"}.__contains__
+        self.journal_ends = {0: 0, 1: 0}
+
+    def tail(self, *_: str) -> Any:
+        """A reader that knows where the journals end."""
+        return SimpleNamespace(watermarks=lambda tp: (0, self.journal_ends[tp[1]]), close=lambda: None)
 
     def report(self, worker: str, state: str, at: str, *shards: int) -> None:
         """A worker reports, by its own clock."""
@@ -38,7 +43,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Nothing has been reported."""
     found = World(tmp_path)
-    monkeypatch.setattr(first_start, "KafkaTail", lambda *_: None)
+    monkeypatch.setattr(first_start, "KafkaTail", found.tail)
     monkeypatch.setattr(first_start, "StatusFollower", lambda *_: SimpleNamespace(read=lambda: found.found))
     return found
 
@@ -63,8 +68,17 @@ def test_a_worker_of_a_former_supervisor_never_counts(world: World, at: str) -> 
     assert world.bootstrap.reports() == {}
 
 
-def test_a_stage_of_ours_that_is_parked_ends_the_start(world: World) -> None:
-    """With what it said."""
+def test_a_stage_of_ours_that_never_worked_and_is_parked_ends_the_start(world: World) -> None:
+    """With what it said: it was set up wrongly."""
     world.report("ours", "parked", PAST, 0, 1)
     with pytest.raises(ShardParked, match="nothing of agent-x runs: no model\n→ bring it"):
         world.bootstrap.is_ready()
+
+
+def test_a_stage_that_has_worked_before_leaves_the_others_running(world: World) -> None:
+    """Its shards parked while they recovered, as they might have an hour later: nothing else has to stand still for it."""
+    world.journal_ends = {0: 0, 1: 12}
+    world.report("ours", "parked", PAST, 0)
+    assert not world.bootstrap.is_ready()
+    world.report("ours", "parked", PAST, 1)
+    assert world.bootstrap.is_ready()

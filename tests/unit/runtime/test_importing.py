@@ -19,7 +19,7 @@ from rivergate.agents import Agent, Context
 from rivergate.agents.fold import AgentFold
 from rivergate.cli.main import app as command_line
 from rivergate.cli.run import adoptions
-from rivergate.domain.errors import BadInput, ConfigError, RivergateError, SnapshotCorrupt
+from rivergate.domain.errors import BadInput, ConfigError, RivergateError, SnapshotCorrupt, StoreUnavailable
 from rivergate.domain.event import Event
 from rivergate.kernel.shard import ShardSpec, Standing
 from rivergate.kernel.snapshots import Snapshot, SnapshotStore
@@ -97,7 +97,7 @@ def test_a_pickle_is_vouched_for_as_it_stands(place: Place, tmp_path: Path) -> N
 def test_a_store_is_noted_once_it_has_taken_a_model(place: Place, tmp_path: Path) -> None:
     """One that takes nothing was mistyped, and would be the app's for good."""
     file = pickled(tmp_path, GaussianNB())
-    with pytest.raises(OSError, match="Not a directory"):
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
         import_file(replace(place, snapshots=str(file / "below")), file, "ada", "test")
     assert place.data.snapshots == str(place.data.root / "snapshots")
     import_file(replace(place, snapshots=str(tmp_path / "store")), file, "ada", "test")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.unit.runtime.crew_ground import Ground
 
 from rivergate.domain.errors import BrokerUnavailable, ConfigError
-from rivergate.runtime.supervision import supervisor
+from rivergate.runtime.supervision import life_signs, supervisor
 from rivergate.runtime.supervision.arrivals import tell_arrival
 from rivergate.runtime.supervision.plan import Slot
 from rivergate.runtime.supervision.supervisor import Owners, Supervisor, insist
@@ -74,3 +75,51 @@ def test_only_a_worker_that_has_to_import_gets_the_time_for_it(tmp_path: Path, m
     tell_arrival(ground.data, spare)
     ground.end(SLOT)
     assert told == {worker: True, spare: False}
+
+
+def test_what_runs_is_ended_though_nobody_can_be_told_why(tmp_path: Path) -> None:
+    """Else its processes would go on, with nobody to watch over them."""
+
+    class Mute:
+        def update(self, *_: object, **__: object) -> None:
+            raise ConfigError("wrong")
+
+        def fail(self, _: str) -> None:
+            raise OSError("no space")
+
+    ground = Ground(tmp_path)
+    unused: Any = None
+    mute: Any = Mute()
+    bootstrap: Any = SimpleNamespace(demand_broker=lambda: None)
+    ours = Supervisor(ground.base, [SLOT], {True: ground, False: ground}, unused, mute)
+    with pytest.raises(OSError, match="no space"):
+        ours.run(bootstrap, threading.Event())
+    assert [p.runs for p in ground.processes.values()] == [False]
+
+
+def test_a_hung_worker_is_killed_only_while_reports_can_be_read_and_until_it_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the partition with the reports has no leader, all are silent; a kill that failed is tried again."""
+    now = [0.0]
+    monkeypatch.setattr(life_signs.time, "monotonic", lambda: now[0])
+    ground = Ground(tmp_path)
+    unused: Any = None
+    ours = Supervisor(ground.base, [SLOT], {True: ground, False: ground}, unused, unused)
+    ours._life_signs = life_signs.LifeSigns(30.0, lambda: now[0])
+    ours._crew.start([SLOT])
+    kills: list[str] = []
+    monkeypatch.setattr(ours._crew, "kill_hung", kills.append)  # in vain
+    answers: list[Exception | None] = [BrokerUnavailable("no leader")]
+
+    def demand_reports() -> None:
+        found = answers.pop(0) if answers else None
+        if found is not None:
+            raise found
+
+    bootstrap: Any = SimpleNamespace(demand_reports=demand_reports)
+    for _ in range(12):
+        now[0] += 20.0
+        ours._end_hung_workers(bootstrap)
+    worker = ours._crew.alive()[0]
+    assert kills == [worker, worker, worker]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.unit.runtime import worker_ground as ground
 from tests.unit.runtime.worker_ground import WAIT_S, Given, Running, idle, raising
 
 from rivergate.domain.errors import BadInput, BrokerUnavailable, Fenced, ShardParked
@@ -179,6 +180,44 @@ def test_a_shard_that_gets_nowhere_is_told_of(running: Running, monkeypatch: pyt
     assert running.reports.wait_for(lambda all_: any("in one step for 0 s" in r.reason for r in all_))
     hanging.set()
     assert running.reports.wait_for(lambda all_: (all_[-1].state, all_[-1].reason) == ("running", ""))
+
+
+def test_a_shard_that_can_not_be_closed_is_told_of(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fenced while an effector doesn't come back: it stands still, and looks like one that runs."""
+    monkeypatch.setattr(module, "REPORT_S", 0.0)
+    monkeypatch.setattr(module, "HANGS_S", 0.05)
+    hanging = threading.Event()
+    monkeypatch.setattr(ground.Driver, "close", lambda _: hanging.wait(WAIT_S))
+    running.start(Given({0: 0}), raising(Fenced("too late")), idle)
+    assert running.reports.wait_for(lambda all_: any("in one step for 0 s" in r.reason for r in all_))
+    assert running.reports.states() == ["starting", "running"]
+    hanging.set()
+    assert running.reports.wait_for(lambda _: running.reports.states()[-2:] == ["starting", "running"])
+
+
+def test_a_step_that_comes_back_late_says_nothing_of_its_successor(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shard was taken from it after its time, and runs again: that the old one is fenced is no news of the shard."""
+    monkeypatch.setattr(module, "REPORT_S", 0.0)
+    monkeypatch.setattr(module, "JOIN_S", 0.05)
+    hanging, ended = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hanging.wait(WAIT_S)
+        ended.set()
+        raise Fenced("taken")
+
+    assignments = Given({0: 0})
+    running.start(assignments, hang, idle)
+    assert running.reports.wait_for(lambda _: "running" in running.reports.states())
+    assignments.answers = [{0: 1}]
+    assert running.reports.wait_for(lambda _: running.reports.states() == ["starting", "running"] * 2)
+    hanging.set()
+    assert ended.wait(WAIT_S)
+    told = len(running.reports.all)
+    assert running.reports.wait_for(lambda all_: len(all_) > told + 20)
+    assert running.reports.states() == ["starting", "running"] * 2
 
 
 def test_a_recovering_shard_is_starting_until_it_runs(running: Running) -> None:

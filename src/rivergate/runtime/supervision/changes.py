@@ -6,6 +6,7 @@ it, `change.ID.answer` what has become of it so far. Whoever asked removes the a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -132,11 +133,12 @@ class Changes:
             workers = None if value["workers"] is None else int(value["workers"])
             environment = {str(k): str(v) for k, v in value["environment"].items()}
             self._change = Change(tuple(map(str, value["stages"])), workers, environment)
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:
             _LOG.warning("%s asks for nothing that there is: %r", path, e)
             return False
         finally:
-            path.unlink()
+            with contextlib.suppress(OSError):
+                path.unlink()
         _LOG.info("begins: %s", self._change)
         self._asked = path.name.split(".")[1]
         self._environ.update(environment)
@@ -150,7 +152,10 @@ class Changes:
         moved = tuple(map(asdict, found.moved))
         answer = Answer(done, waits_for, moved, tuple(found.started), tuple(found.ended), error)
         if answer != self._told:
-            _write(_answer(self._data, self._asked), asdict(answer))
+            try:
+                _write(_answer(self._data, self._asked), asdict(answer))
+            except OSError as e:  # whoever asked sees an old answer
+                _LOG.warning("what has become of %s can't be written: %s", self._change, e)
         self._told = None if done else answer
         self._asked = "" if done else self._asked
 

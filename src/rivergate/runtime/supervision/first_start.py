@@ -31,7 +31,8 @@ _LOG = logging.getLogger("rivergate.runtime")
 
 CONTROL_S = 60.0
 READ_S = 5.0
-"""How long it may take to read what the gate has answered before; one that an operator has parked answers nothing new."""
+"""How long it may take to read what is on `control`, and what the gate has answered before; one that an operator has parked
+answers nothing new."""
 LOOK_S = 0.02
 OPERATOR = "operator"
 
@@ -47,6 +48,7 @@ class Bootstrap:
         self._status: StatusFollower | None = None
         self._ready = False
         self._on_purpose: set[tuple[str, int]] = set()
+        self._begun: set[str] = set()
         self.is_ours: Callable[[str], bool] = lambda _worker: True
 
     def demand_broker(self) -> None:
@@ -118,13 +120,19 @@ class Bootstrap:
     def is_ready(self) -> bool:
         """Whether every planned shard reported that it runs, or that it is parked; once true it stays so.
 
-        Raises `ShardParked` where all shards of a stage are parked, save those that an operator has parked.
+        Raises `ShardParked` where all shards of a stage that never committed are parked, save those that an operator has
+        parked: it was set up wrongly. One that has worked before leaves the others running, as it would have later.
         """
         if not self._ready:
             found = self.reports()
-            self._demand_some_unparked(self._not_on_purpose(found))
+            self._demand_some_unparked(self._not_on_purpose(found), self._has_begun)
             self._ready = self._planned <= {k for k, s in found.items() if s.state in ("running", "parked")}
         return self._ready
+
+    def demand_reports(self) -> None:
+        """See that reports could be read now. Raises `BrokerUnavailable`."""
+        if self._status is not None:
+            self._status.demand_answer()
 
     def reports(self) -> dict[tuple[str, int], ShardStatus]:
         """The newest report of each planned shard, if a process of ours gave it.
@@ -142,13 +150,29 @@ class Bootstrap:
         self._on_purpose |= commands.parked(self._data).keys()
         return {k: s for k, s in found.items() if k not in self._on_purpose}
 
-    def _demand_some_unparked(self, found: Mapping[tuple[str, int], ShardStatus]) -> None:
+    def _demand_some_unparked(
+        self,
+        found: Mapping[tuple[str, int], ShardStatus],
+        excused: Callable[[str], bool] = lambda _stage: False,
+    ) -> None:
         for stage in {s for s, _ in self._planned}:
             shards = [k for k in self._planned if k[0] == stage]
             parked = [found[k] for k in sorted(shards) if k in found and found[k].state == "parked"]
-            if len(parked) == len(shards):
+            if len(parked) == len(shards) and not excused(stage):
                 what, _, remedy = parked[0].reason.partition("\n→ ")
                 raise ShardParked(f"nothing of {stage} runs: {what}", remedy=remedy)
+
+    def _has_begun(self, stage: str) -> bool:
+        """Whether a shard of the stage has ever committed."""
+        if stage not in self._begun:
+            tail = KafkaTail(self._bootstrap, f"{self._app.name}.journal-ends")
+            try:
+                journal = names.journal_topic(self._app.name, stage)
+                if any(tail.watermarks((journal, shard))[1] for s, shard in self._planned if s == stage):
+                    self._begun.add(stage)
+            finally:
+                tail.close()
+        return stage in self._begun
 
     def _answered(self, record: Record, wanted: set[int]) -> None:
         value = record.json_object or {}
@@ -201,7 +225,7 @@ class Bootstrap:
             tail.seek({control: low})
             at = low
             while at < high:
-                records = tail.poll(1000, 0.5)
+                records = tail.poll(1000, READ_S)
                 if not records:
                     break
                 for r in records:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rivergate.adapters.kafka_status import ShardStatus
 from rivergate.domain.errors import BadInput, RivergateError
@@ -203,16 +203,21 @@ class Moves:
 
     def _wait_until_up(self, stage: str, shard: int) -> Steps:
         """A recovery may take long, as long as it goes on."""
-        heard, until = self.reports.get((stage, shard)), self._monotonic() + SILENT_S
+        heard, until = self._news(stage, shard), self._monotonic() + SILENT_S
         while not self._says(stage, shard, self._crew.owner_of(stage, shard), UP):
-            if self.reports.get((stage, shard)) != heard:
-                heard, until = self.reports.get((stage, shard)), self._monotonic() + SILENT_S
+            if self._news(stage, shard) != heard:
+                heard, until = self._news(stage, shard), self._monotonic() + SILENT_S
             if self._monotonic() > until:
                 raise RivergateError(
-                    f"nothing has been heard of {stage}/{shard} for {SILENT_S:.0f} s since it moved",
+                    f"nothing new has been heard of {stage}/{shard} for {SILENT_S:.0f} s since it moved",
                     remedy="see `rivergate shards list` and the logs; the supervisor goes on trying; ask again afterwards",
                 )
             yield f"{stage}/{shard}: {self._crew.owner_of(stage, shard).slot.name} opens it"
+
+    def _news(self, stage: str, shard: int) -> ShardStatus | None:
+        """The newest report; one that only repeats what it said, as workers do every two seconds, is none."""
+        report = self.reports.get((stage, shard))
+        return None if report is None else replace(report, at="")
 
     def _is(self, stage: str, shard: int, state: str) -> bool:
         return self._says(stage, shard, self._crew.owner_of(stage, shard), (state,))

@@ -122,8 +122,10 @@ class Supervisor:
                 self._tick(bootstrap)
                 stop.wait(MOVING_TICK_S if self._changes.under_way else TICK_S)
         except Exception as e:
-            self._state.fail(str(e) if isinstance(e, RivergateError) else f"a fault of rivergate: {e!r}")
-            self._crew.stop()
+            try:
+                self._state.fail(str(e) if isinstance(e, RivergateError) else f"a fault of rivergate: {e!r}")
+            finally:
+                self._crew.stop()
             raise
         self._crew.stop()
         self._state.clear()
@@ -168,14 +170,14 @@ class Supervisor:
         signs = self._life_signs
         for name in signs.silent(self._crew.alive()):
             try:
-                bootstrap.demand_broker()
+                bootstrap.demand_reports()
             except RivergateError:
                 signs.nobody_can_be_heard()
                 return
             if signs.is_given_up(name):
                 _LOG.warning("%s has said nothing for %.0f s: killed", name, signs.limit_s)
                 self._crew.kill_hung(name)
-                signs.forget(name)
+                signs.expect(name, importing=False)  # should it live on, it is killed again
 
     def _say_what_runs(self, **news: Any) -> None:
         """Bring the state file up to date; `news` as in `RunningState.update`."""
