@@ -208,8 +208,8 @@ def test_produce_writes_good_lines_and_names_bad_ones(kafka: LocalKafka, app: st
     assert "line 2: field sensors.t: 'hot' is not of type 'number'" in result.stderr
     assert "line 3: not JSON" in result.stderr
     found = {r.event_id: r for r in read_all(kafka, topic)}
-    assert sorted(found) == ["/rivergate/produce#x1", "/rivergate/produce#x2"]
-    first = found["/rivergate/produce#x1"]
+    assert sorted(found) == [f"/rivergate/produce/{topic}#x1", f"/rivergate/produce/{topic}#x2"]
+    first = found[f"/rivergate/produce/{topic}#x1"]
     assert (first.key, first.value, first.ce_type) == (b"a", b'{"line":"a","id":"x1"}', "reading")
 
 

@@ -204,7 +204,6 @@ class Context:
         self._out = out
         self._prefix = b"%d-%d-" % (batch.shard, batch.seq)
         self._random = None
-        self._ordinals.clear()
         self._expiries.clear()
 
     def start_record(self, record: Record, subject: str | None = None) -> None:
@@ -215,6 +214,8 @@ class Context:
         self._record = record
         self._subject = subject
         self.known_cause = self._span_ids = self._identity = None
+        if self._ordinals:
+            self._ordinals.clear()  # a repeat of an event proposes under the same ids, be it in the same batch
         if self.proposals:
             self.proposals = []
 

@@ -87,7 +87,9 @@ class AgentFold:
 
     def load(self, state: bytes) -> None:
         """See `ports.Fold.load`."""
-        self._take(ShardState.load(state))
+        loaded = ShardState.load(state)
+        loaded.bound(self._kind)
+        self._take(loaded)
 
     def digest(self) -> str:
         """See `ports.Fold.digest`."""

@@ -31,6 +31,7 @@ class KeyedState:
 
     def expire(self, now: Micros) -> None:
         """Drop what wasn't used for longer than `max_age` (microseconds). Called once a batch."""
-        while self.entries and now - next(iter(self.entries.values()))[0] > self.max_age:
-            self.entries.popitem(last=False)
+        entries = self.entries
+        while entries and (now - next(iter(entries.values()))[0] > self.max_age or len(entries) > self.limit):
+            entries.popitem(last=False)
             self.dropped += 1

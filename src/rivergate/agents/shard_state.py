@@ -32,13 +32,12 @@ class ShardState:
     @classmethod
     def new(cls, agent: type[Agent]) -> ShardState:
         """The state before the first record."""
-        memory = Memory(
-            agent.remembered_events,
-            agent.remembered_for // _MICROSECOND,
-            agent.early_labels,
-            agent.early_labels_for // _MICROSECOND,
-        )
-        return cls(agent(), memory, KeyedState(agent.keyed_entries, agent.keyed_for // _MICROSECOND), Timers())
+        return cls(agent(), Memory(*_memory_bounds(agent)), KeyedState(*_keyed_bounds(agent)), Timers())
+
+    def bound(self, agent: type[Agent]) -> None:
+        """The bounds that the present code declares, not those that the state was begun with."""
+        self.memory.bound(*_memory_bounds(agent))
+        self.keyed.limit, self.keyed.max_age = _keyed_bounds(agent)
 
     def dump(self) -> bytes:
         """Pickle, without the unseeded random generators that River's Gaussians carry along."""
@@ -61,6 +60,19 @@ class ShardState:
     def digest(self) -> str:
         """Hex SHA-256 of a canonical pickle: equal states, equal digests, whichever way they came about."""
         return digest_of(self)
+
+
+def _memory_bounds(agent: type[Agent]) -> tuple[int, int, int, int]:
+    return (
+        agent.remembered_events,
+        agent.remembered_for // _MICROSECOND,
+        agent.early_labels,
+        agent.early_labels_for // _MICROSECOND,
+    )
+
+
+def _keyed_bounds(agent: type[Agent]) -> tuple[int, int]:
+    return agent.keyed_entries, agent.keyed_for // _MICROSECOND
 
 
 def dumped(value: object) -> bytes:

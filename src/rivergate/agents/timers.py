@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -52,13 +53,19 @@ class Timers:
             heappop(heap)
         return None
 
-    def take_due(self, now: Micros) -> list[tuple[str, Cause]]:
-        """Remove and return the timers that are due, earliest first."""
-        taken = []
+    def take_due(self, now: Micros) -> Iterator[tuple[str, Cause]]:
+        """The timers that are due now, earliest first, each removed when its turn comes.
+
+        So one that an earlier one cancels or moves isn't given; what is set meanwhile waits for the next call.
+        """
+        due_now = []
         while (due := self.next_deadline()) is not None and due <= now:
             _, name = heappop(self._heap)
-            taken.append((name, self.pending.pop(name)[1]))
-        return taken
+            due_now.append((name, self.pending[name]))
+        for name, found in due_now:
+            if self.pending.get(name) is found:
+                del self.pending[name]
+                yield name, found[1]
 
     def _rebuild(self) -> None:
         self._heap = [(due, name) for name, (due, _) in self.pending.items()]

@@ -48,7 +48,9 @@ def produce(
     id_field: Annotated[
         str, typer.Option(metavar="FIELD", help="Field whose text is the ce_id, not a random one.")
     ] = "",
-    ce_source: Annotated[str, typer.Option("--source", help="The events' ce_source.")] = "/rivergate/produce",
+    ce_source: Annotated[
+        str | None, typer.Option("--source", help="The events' ce_source; /rivergate/produce/TOPIC, if not given.")
+    ] = None,
     ce_type: Annotated[str, typer.Option("--type", help="The events' ce_type, where the app doesn't say it.")] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing unless every line holds.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first line that doesn't hold.")] = False,
@@ -60,7 +62,9 @@ def produce(
     declared = _declared(topic, app, app_name, folders)
     with connected(bootstrap) as admin:
         limit = _size_limit(admin, topic, declared, reference)
-    target = Target(topic, limit, ce_source, event.event_type if event else ce_type or "event")
+    target = Target(
+        topic, limit, ce_source or f"/rivergate/produce/{topic}", event.event_type if event else ce_type or "event"
+    )
     form = LineForm(event, (declared.json_schema if declared else None) or {}, key, id_field)
     report, interrupted = Produced(), False
     writer = KafkaWriter(bootstrap, batch_bytes=min(limit, BATCH_BYTES))
@@ -140,10 +144,24 @@ def _declared(topic: str, app: App | None, name: str | None, folders: Sequence[P
     if not dirs:
         return None
     own = name or (app.name if app else "{app}")
-    for entry in Catalogue.load(dirs).entries:
-        if entry.declared.name.replace("{app}", own) == topic:
-            return entry.declared
+    files = [e.declared for e in Catalogue.load(dirs).entries]
+    for declared in files:
+        if declared.name.replace("{app}", own) == topic:
+            return declared
+    if own == "{app}":
+        _demand_app(topic, [f.name for f in files if f.name != topic and "{app}" in f.name])
     return None
+
+
+def _demand_app(topic: str, patterns: Iterable[str]) -> None:
+    """A file that may be the topic's holds its schema: without the app's name it would go unchecked."""
+    for pattern in patterns:
+        before, _, after = pattern.partition("{app}")
+        if topic.startswith(before) and topic.endswith(after) and len(topic) > len(before) + len(after):
+            raise ConfigError(
+                f"topic {topic!r} may be {pattern!r}, whose schema the lines would have to hold",
+                remedy=f"say which app it is of: --app {topic.removeprefix(before).removesuffix(after)}",
+            )
 
 
 def _size_limit(admin: KafkaAdmin, topic: str, declared: TopicFile | None, reference: str | None) -> int:

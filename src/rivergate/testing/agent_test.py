@@ -173,7 +173,7 @@ class AgentTest(Generic[A]):
         by_name = {(e.topic_in(self._app), e.event_type): e for e in self._kind.publishes}
         found = []
         for output in self._shard.outputs:
-            if output.topic.startswith(f"{self._app}."):
+            if names.system_name(self._app, output.topic) is not None:
                 continue
             event = by_name.get((output.topic, output.ce_type.decode()))
             if event is None:

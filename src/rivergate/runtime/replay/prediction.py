@@ -49,7 +49,7 @@ def predict(app: App, fold: AgentFold, batch: Batch, text: str, event_class: str
         "messages": [
             orjson.loads(o.value or b"") for o in out.records if o.topic == names.topic(app.name, names.MESSAGES)
         ],
-        "published": [_published(o) for o in out.records if not o.topic.startswith(f"{app.name}.")],
+        "published": [_published(o) for o in out.records if names.system_name(app.name, o.topic) is None],
         "remembered": _remembered(kept),
     }
 

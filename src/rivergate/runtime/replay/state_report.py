@@ -28,11 +28,11 @@ def state_report(fold: AgentFold, clock: Micros, *, whole: bool = True) -> dict[
 
 
 def _memory(memory: Memory, clock: Micros) -> dict[str, Any]:
-    waiting = [r for r in memory.events.values() if r is not None]
+    waiting = memory.events.values()
     return {
         "waiting": len(waiting),
-        "oldest_s": (clock - waiting[0][2]) / 1e6 if waiting else None,
-        "labelled": len(memory.events) - len(waiting),
+        "oldest_s": (clock - next(iter(waiting))[2]) / 1e6 if waiting else None,
+        "labelled": len(memory.labelled),
         "limit": memory.limit,
         "max_age_s": memory.max_age / 1e6,
         "forgotten": memory.forgotten,
