@@ -10,7 +10,7 @@ import pytest
 from tests.unit.kernel.transactor_world import NEW_CODE, World, run
 
 from rivergate.adapters.blob_store import FsspecBlobs
-from rivergate.domain.errors import CommitUnknown, SnapshotNotWritten
+from rivergate.domain.errors import CommitUnknown, SnapshotNotWritten, StoreUnavailable
 from rivergate.kernel.tools import Limits
 from rivergate.testing.memory_log import Fate
 from rivergate.testing.memory_shard_log import MemoryShardLog
@@ -135,6 +135,6 @@ def test_a_blob_that_could_not_be_written_leaves_nothing(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreUnavailable, match="No space"):
         blobs.put("a/b", b"x" * 100)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
