@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -26,6 +27,7 @@ class Case:
     """An event that was read and whose graph hasn't ended. `given` are recorded steps by place, `answers` what became
     of proposals by their ids, `expires` when they end, `unsettled` those whose outcome a person has to settle.
 
+    There are `steps` records of it; `replaced` counts, by place, those that took another's place.
     This owner has had it since `opened_at`. `late_at` is when it found that no answer may come any more.
     """
 
@@ -41,6 +43,8 @@ class Case:
     expires: dict[str, Micros] = field(default_factory=dict)
     unsettled: set[str] = field(default_factory=set)
     late_at: Micros | None = None
+    steps: int = 0
+    replaced: Counter[str] = field(default_factory=Counter)
     running: bool = True
     woken: bool = False
     failures: int = 0
@@ -56,9 +60,15 @@ class Case:
         return {"topic": self.record.topic, "partition": self.record.partition, "offset": self.record.offset}
 
     def remember(self, step: dict[str, Any]) -> None:
-        """A recorded step, from this owner's commit or read again from the log."""
+        """A recorded step, from this owner's commit or read again from the log.
+
+        What led to a proposal stands, whatever is asked now: else a new wording would make the graph propose again.
+        """
+        self.steps += 1
+        self.replaced[step["place"]] += step["place"] in self.given
         self.given[step["place"]] = step
         if step["what"] == PROPOSAL:
+            self.given = {place: {k: v for k, v in s.items() if k != "asked"} for place, s in self.given.items()}
             pid, spelt = step["proposal_id"], step.get("expires_at")  # an older version didn't record it
             self.proposals.append(pid)
             self.expires[pid] = parse_rfc3339(spelt) if spelt else self._expires_at(self.opened_at)
@@ -85,7 +95,7 @@ class Case:
 
     def record_step(self, batch: Batch, step: Step) -> tuple[list[Output], Span]:
         """What a new step writes: its record and, for a proposal, the proposal. Remembers it."""
-        ordinal = len(self.given)
+        ordinal = self.steps
         content = {"what": step.what, "place": step.place, **step.content}
         span_id = span_id_of(self.agent.stage, self.event_id, str(ordinal))
         outputs = []
@@ -101,7 +111,7 @@ class Case:
     def record_result(self, batch: Batch, result: dict[str, Any]) -> tuple[Output, Span]:
         """What the end of the graph writes: its result, and the span that all others hang below."""
         content = {"what": RESULT, "place": RESULT, "result": result}
-        return self._response(content, len(self.given), self._root), self.root_span(batch)
+        return self._response(content, self.steps, self._root), self.root_span(batch)
 
     def root_span(self, batch: Batch, error: str = "") -> Span:
         """The whole of the graph's work on this event."""

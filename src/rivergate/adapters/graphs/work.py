@@ -118,8 +118,9 @@ class GraphWork:
             out.records += outputs
             out.spans.append(span)
         self._waiting.update(dict.fromkeys(case.proposals, deed.position))
-        if len(case.given) > self._agent.max_steps:
-            return self._give_up(batch, case, f"no end after {self._agent.max_steps} steps", out)
+        endless = self._endless(case, ended)
+        if endless:
+            return self._give_up(batch, case, endless, out)
         if ended.error:
             case.failures += 1
             if case.failures >= self._agent.attempts:
@@ -185,6 +186,15 @@ class GraphWork:
             answer = {k: value[k] for k in ("status", "detail", "effect") if value.get(k) is not None}
         case.answers[pid] = orjson.dumps(answer).decode()
         return case
+
+    def _endless(self, case: Case, ended: Ended) -> str:
+        """Why there is no end to be hoped for, or nothing."""
+        if case.steps > self._agent.max_steps:
+            return f"no end after {self._agent.max_steps} steps"
+        unsteady = [step.place for step in ended.steps if case.replaced[step.place] >= self._agent.attempts]
+        if unsteady:
+            return f"asks something else in every run at {unsteady[0]}: a node may depend on its input alone"
+        return ""
 
     def _wait(self, batch: Batch, case: Case, out: Outputs) -> Deed | Waits | Failed:
         """The gate doesn't judge a proposal twice, so an event that comes again may wait for what was told before."""
