@@ -19,6 +19,12 @@ class AlarmOnFloor(Event, topic="alarms", key="machine"):
     floor: int
 
 
+class Notice(Event, topic="notices", key="machine"):
+    """Something else to consume."""
+
+    machine: str
+
+
 def proposed(world: GraphWorld, times: int) -> bool:
     """So many proposals have been written, and the newest waits."""
     return len(world.values("proposals")) == times and bool(world.journal()[-1].open)
@@ -168,4 +174,17 @@ def test_a_successor_gives_up_what_its_class_refuses_and_goes_on_with_the_rest()
     for proposal in world.values("proposals"):
         world.answer(proposal["proposal_id"])
     run_until(second, lambda: bool(world.results()))
+    assert world.journal()[-1].open == ()
+
+
+def test_a_successor_gives_up_what_is_on_a_topic_that_it_consumes_no_more() -> None:
+    """The rest goes on; the reason says that no class is there for it."""
+    world = GraphWorld()
+    world.alarm("press-1")
+    with owner(world) as first:
+        run_until(first, lambda: proposed(world, 1))
+    world.agent = replace(world.agent, consumes=[Notice])
+    second = world.performer()
+    run_until(second, lambda: bool(world.letters()))
+    assert world.letters() == [(b"alarms/0/0", b"ce_type '' is none that graph triage consumes")]
     assert world.journal()[-1].open == ()

@@ -141,7 +141,7 @@ class GraphWork:
     # --- events and answers --------------------------------------------------------------------------------
 
     def _case(self, batch: Batch, record: Record) -> Case:
-        classes = self._types[record.topic]
+        classes = self._types.get(record.topic, [])
         cls = classes[0] if len(classes) == 1 else next((c for c in classes if c.event_type == record.ce_type), None)
         if cls is None:
             raise BadInput(f"ce_type {record.ce_type!r} is none that graph {self._agent.name} consumes")
