@@ -38,13 +38,16 @@ class Deeds:
         self._results: queue.SimpleQueue[tuple[Deed, Any]] = queue.SimpleQueue()
         self._lines: dict[bytes, deque[Deed]] = {}
         self._turns: dict[Position, Deed] = {}
+        self._later: dict[Position, tuple[float, Deed]] = {}
         self._in_flight = {False: 0, True: 0}
         self._under_way: dict[Position, Future[None]] = {}
         self._begun: dict[Position, float] = {}  # deeds' own threads write it
 
     @property
     def in_flight(self) -> int:
-        """Deeds whose results haven't been taken, without those that wait for their turn or behind another's record."""
+        """Deeds whose results haven't been taken, without those that wait: for their turn, their time, or behind another's
+        record.
+        """
         return sum(self._in_flight.values())
 
     def start(self, deed: Deed) -> None:
@@ -79,11 +82,12 @@ class Deeds:
 
     def take(self, wait_s: float) -> list[tuple[Deed, Any]]:
         """Results that have come; waits up to `wait_s` for a first one if anything is in flight."""
-        found: list[tuple[Deed, Any]] = []
+        due = self._due()
         if not self.in_flight:
-            return found
+            return due
+        found: list[tuple[Deed, Any]] = []
         try:
-            found.append(self._results.get(timeout=wait_s) if wait_s > 0 else self._results.get_nowait())
+            found.append(self._results.get(timeout=wait_s) if wait_s > 0 and not due else self._results.get_nowait())
             while True:
                 found.append(self._results.get_nowait())
         except queue.Empty:
@@ -91,7 +95,14 @@ class Deeds:
                 self._in_flight[deed.in_turn] -= 1
                 del self._under_way[deed.position]
                 del self._begun[deed.position]
-            return found
+            return due + found
+
+    def _due(self) -> list[tuple[Deed, Any]]:
+        now = self._monotonic()
+        due: list[tuple[Deed, Any]] = [(deed, None) for at, deed in self._later.values() if at <= now]
+        for deed, _ in due:
+            del self._later[deed.position]
+        return due
 
     def oldest(self) -> tuple[Position, float] | None:
         """What has been acting for longest, and for how many seconds."""
@@ -106,6 +117,7 @@ class Deeds:
             pool.shutdown(wait=False, cancel_futures=True)
         self._lines.clear()
         self._turns.clear()
+        self._later.clear()
 
     @property
     def have_ended(self) -> bool:
@@ -119,6 +131,10 @@ class Deeds:
             pool.shutdown(wait=True)
 
     def _go(self, deed: Deed) -> None:
+        self._later.pop(deed.position, None)
+        if deed.after_s > 0:
+            self._later[deed.position] = (self._monotonic() + deed.after_s, deed)
+            return
         if deed.intend is not None:
             self._turns[deed.position] = deed
             return

@@ -25,6 +25,9 @@ class Deed:
     No more of those `in_turn` act at once than there are threads for them. One whose intent isn't written yet has `intend`
     instead of `do`: called once a thread is free for it, it writes the intent and gives the deed, or the record's end and
     gives None. So an intent stands for what acts, never for what only waits.
+
+    One with `after_s` does nothing: it comes back with the result None after so many seconds. Until then the record only
+    waits, and another deed of it takes this one's place.
     """
 
     position: Position
@@ -34,6 +37,7 @@ class Deed:
     repeatable: bool = False
     in_turn: bool = False
     intend: Callable[[Batch, Outputs], Deed | None] | None = None
+    after_s: float = 0.0
 
 
 class Waits(Enum):

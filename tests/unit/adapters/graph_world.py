@@ -82,7 +82,8 @@ class GraphWorld:
     def __init__(self, **changes: Any) -> None:
         self.asked: list[str] = []
         self.app = "plant"
-        self.broker = MemoryBroker(auto_create=1, clock_ms=lambda: NOW // 1000)
+        self.passed_s = 0.0
+        self.broker = MemoryBroker(auto_create=1, clock_ms=lambda: self._now() // 1000)
         agent = GraphAgent(
             "triage", build, self._model, consumes=[Alarm], proposes=[Restart], prompt=prompt, retry_s=0.0
         )
@@ -95,10 +96,14 @@ class GraphWorld:
         made.asked = self.asked
         return made
 
-    def alarm(self, machine: str, code: int = 1) -> None:
-        """An event."""
+    def _now(self) -> Micros:
+        return NOW + int(self.passed_s * SECOND)
+
+    def alarm(self, machine: str, code: int = 1, ce_id: str = "") -> None:
+        """An event; with `ce_id` it has an id of its own, else that of its position."""
         value = orjson.dumps({"machine": machine, "code": code})
-        self.broker.append("alarms", 0, value, key=machine.encode())
+        headers = [("ce_source", b"/plc"), ("ce_id", ce_id.encode())] if ce_id else []
+        self.broker.append("alarms", 0, value, key=machine.encode(), headers=headers)
 
     def answer(self, pid: str, status: str = "done", **more: Any) -> None:
         """What effects write, or for `denied` the gate."""
@@ -117,8 +122,9 @@ class GraphWorld:
             snapshots=cast("SnapshotStore", None),
             reader=self.broker.reader,
             encoder=SpanEncoder({"service.name": self.app}, "0"),
-            clock=lambda: NOW,
+            clock=self._now,
             versions={},
+            monotonic=lambda: self.passed_s,
             hook=hook,
             brake=brake or Brake(),
         )
@@ -137,6 +143,11 @@ class GraphWorld:
     def values(self, topic: str) -> list[dict[str, Any]]:
         """JSON values on a system topic."""
         return [orjson.loads(r.value or b"") for r in self.broker.records(f"plant.{topic}")]
+
+    def letters(self) -> list[tuple[bytes, bytes]]:
+        """Where each dead letter came from, and why."""
+        found = self.broker.records("plant.dead_letters")
+        return [(r.header("rg_origin") or b"", r.header("rg_reason") or b"") for r in found]
 
     def results(self) -> list[str]:
         """Last message of each graph that has ended."""

@@ -34,3 +34,29 @@ def test_whatever_a_deed_raises_is_its_result(error: BaseException) -> None:
     assert deeds.take(10.0) == [(deed, Raised(error))]
     assert deeds.in_flight == 0
     deeds.close()
+
+
+def test_a_deed_with_a_time_only_waits_and_comes_back_with_nothing() -> None:
+    """It takes no thread, and a drain doesn't wait for it."""
+    now = [0.0]
+    deeds = Deeds("s/0", 1, lambda: now[0])
+    deed = Deed(Position("t", 0, 0), None, after_s=5.0)
+    deeds.start(deed)
+    now[0] = 4.9
+    assert (deeds.in_flight, deeds.take(10.0)) == (0, [])
+    now[0] = 5.0
+    assert [deeds.take(10.0), deeds.take(10.0)] == [[(deed, None)], []]
+    deeds.close()
+
+
+def test_another_deed_of_its_record_takes_the_place_of_one_that_waits_for_its_time() -> None:
+    """The record was woken: the time it had waited for is nothing to it any more."""
+    now = [0.0]
+    deeds = Deeds("s/0", 1, lambda: now[0])
+    deeds.start(Deed(Position("t", 0, 0), None, after_s=5.0))
+    woken = Deed(Position("t", 0, 0), None, lambda: 1)
+    deeds.start(woken)
+    assert deeds.take(10.0) == [(woken, 1)]
+    now[0] = 5.0
+    assert deeds.take(10.0) == []
+    deeds.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
+from langgraph.runtime import get_runtime
 from pydantic import ValidationError
 
 from rivergate.adapters.graphs.run import CURRENT
@@ -29,6 +32,20 @@ def place_of(config: RunnableConfig | None = None) -> str:
     namespace = _TASK_ID.sub("", str(metadata.get("langgraph_checkpoint_ns", "")))
     path = _TASK_ID.sub("", str(metadata.get("langgraph_path", "")))
     return f"{namespace}:{metadata.get('langgraph_step', 0)}:{path}"
+
+
+def attempt_of() -> int:
+    """Which attempt of its node a call is made in, from 1."""
+    info = get_runtime().execution_info
+    return info.node_attempt if info is not None else 1
+
+
+def digest_of_messages(messages: Sequence[BaseMessage]) -> str:
+    """Of what is said and called, without what LangGraph and LangChain add: ids that each run makes anew, and metadata."""
+    said = [
+        (m.type, m.content, [(c["name"], c["args"], c["id"]) for c in getattr(m, "tool_calls", ())]) for m in messages
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class RecordedModel(BaseChatModel):
@@ -61,7 +78,8 @@ class RecordedModel(BaseChatModel):
             answer: AIMessage = self.behind.invoke(messages, **kwargs)
             return answer.model_dump(mode="json")
 
-        answer = CURRENT.get().ask_model(place_of(), self.model_name, ask)
+        asked = digest_of_messages(messages)
+        answer = CURRENT.get().ask_model(place_of(), attempt_of(), self.model_name, asked, ask)
         return ChatResult(generations=[ChatGeneration(message=AIMessage.model_validate(answer))])
 
 
@@ -83,7 +101,7 @@ class GatedTool(BaseTool):
         except (ValidationError, BadInput) as e:
             status, answer = "error", f"not proposed: {e}"
         else:
-            answer = CURRENT.get().propose(place_of(config), call_id, self.name, proposed)
+            answer = CURRENT.get().propose(place_of(config), attempt_of(), call_id, self.name, proposed)
         return ToolMessage(answer, name=self.name, tool_call_id=call_id, status=status) if is_call else answer
 
     def _run(self, **arguments: Any) -> str:

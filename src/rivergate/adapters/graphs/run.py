@@ -45,36 +45,43 @@ class Ended:
 class Run:
     """What the model and the tools of one run share. Nodes may call them from several threads.
 
-    `given` are the recorded steps by place, `answers` what became of proposals by their ids.
+    `given` are the recorded steps by place, `answers` what became of proposals by their ids. LangGraph may try a node
+    again within a run: the calls of each `attempt` are counted from the first, since they are the same calls.
     """
 
     given: Mapping[str, Mapping[str, Any]]
     answers: Mapping[str, str]
     stopwatch: Callable[[], int]
     steps: list[Step] = field(default_factory=list)
-    _calls: Counter[str] = field(default_factory=Counter)
+    _calls: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask_model(self, place: str, model: str, ask: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
-        """The model's answer at this place: the recorded one, or a new one that has to be committed first."""
-        with self._lock:
-            self._calls[place] += 1
-            place = f"{place}#{self._calls[place]}"
+    def ask_model(
+        self, node: str, attempt: int, model: str, asked: str, ask: Callable[[], dict[str, Any]]
+    ) -> Mapping[str, Any]:
+        """The model's answer at this place: the recorded one, or a new one that has to be committed first. `asked` is a
+        digest of the messages: what was recorded of others is no answer to these. A call that raises isn't counted.
+        """
+        place = self._place(node, attempt)
         recorded = self.given.get(place)
-        if recorded is not None:
+        if recorded is not None and recorded.get("asked", asked) == asked:
             found: Mapping[str, Any] = recorded["response"]
             return found
         started = self.stopwatch()
-        response = ask()
+        try:
+            response = ask()
+        except BaseException:
+            with self._lock:
+                self._calls[node, attempt] -= 1
+            raise
+        content = {"model": model, "asked": asked, "response": response}
         with self._lock:
-            self.steps.append(Step(MODEL, place, {"model": model, "response": response}, started, self.stopwatch()))
+            self.steps.append(Step(MODEL, place, content, started, self.stopwatch()))
         raise Suspended
 
-    def propose(self, place: str, call_id: str, kind: str, arguments: dict[str, Any]) -> str:
+    def propose(self, node: str, attempt: int, call_id: str, kind: str, arguments: dict[str, Any]) -> str:
         """What became of the proposal made at this place; the arguments that were proposed first stand."""
-        with self._lock:
-            self._calls[place] += not call_id
-            place = f"{place}#{call_id or self._calls[place]}"
+        place = f"{node}#{call_id}" if call_id else self._place(node, attempt)
         recorded = self.given.get(place)
         if recorded is None:
             now = self.stopwatch()
@@ -86,6 +93,11 @@ class Run:
         if answer is None:
             raise Suspended
         return answer
+
+    def _place(self, node: str, attempt: int) -> str:
+        with self._lock:
+            self._calls[node, attempt] += 1
+            return f"{node}#{self._calls[node, attempt]}"
 
 
 CURRENT: ContextVar[Run] = ContextVar("rivergate_graph_run")

@@ -38,6 +38,7 @@ class GraphWork:
         self._graph = built(agent)
         self._cases: dict[Position, Case] = {}
         self._waiting: dict[str, Position] = {}
+        self._ids: dict[str, Position] = {}
         self._closing = threading.Event()
         self._types: dict[str, list[type[Event]]] = {}
         for event in agent.consumes:
@@ -68,26 +69,40 @@ class GraphWork:
         known: Mapping[Position, Known],
         out: Outputs,
     ) -> list[Deed]:
-        """Every open event runs again, on the recorded steps and answers; nothing else is needed of a predecessor."""
+        """Every open event runs again, on the recorded steps and answers; nothing else is needed of a predecessor. One
+        that can't be read any more is given up.
+        """
         del known, out
-        cases = {c.event_id: c for c in (self._case(batch, r) for r in records)}
+        deeds = []
+        for record in records:
+            try:
+                self._case(batch, record)
+            except BadInput as e:
+                deeds.append(Deed(record.position, None, partial(Failed, record, e.what), repeatable=True))
         partitions = sorted({r.partition for r in records})
         for partition in partitions:
             for r in history.scan(names.topic(self._app, names.RESPONSES), partition):
                 step = r.json_object or {}
-                if step.get("agent") == self._agent.name and step.get("event_id") in cases:
-                    case = cases[step["event_id"]]
+                position = self._ids.get(step.get("event_id", ""))
+                if step.get("agent") != self._agent.name or position is None:
+                    continue
+                case = self._cases[position]
+                if step.get("event") == case.at:  # else another run over the same event wrote it
                     case.remember(step)
-                    self._waiting.update(dict.fromkeys(case.proposals, case.record.position))
+                    self._waiting.update(dict.fromkeys(case.proposals, position))
         for topic in self._replies:
             for partition in partitions:
                 for r in history.scan(topic, partition):
                     self._answer(r)
-        return [self._deed(case) for case in cases.values()]
+        return [*deeds, *(self._deed(case) for case in self._cases.values())]
 
     def finish(self, batch: Batch, deed: Deed, result: Any, out: Outputs) -> Deed | Waits | Failed | None:
-        """New steps are written and the graph runs again; without any it waits; its result ends it."""
-        case, ended = self._cases[deed.position], result
+        """New steps are written and the graph runs again; without any it waits; its result ends it. A deed that comes
+        back with nothing was a time to wait for.
+        """
+        if isinstance(result, Failed):
+            return result
+        case, ended = self._cases[deed.position], Ended() if result is None else result
         assert isinstance(ended, Ended)  # noqa: S101 - what `_run` returns
         try:
             written = [case.record_step(batch, step) for step in ended.steps]
@@ -103,8 +118,9 @@ class GraphWork:
             out.records += outputs
             out.spans.append(span)
         self._waiting.update(dict.fromkeys(case.proposals, deed.position))
-        if len(case.given) > self._agent.max_steps:
-            return self._give_up(batch, case, f"no end after {self._agent.max_steps} steps", out)
+        endless = self._endless(case, ended)
+        if endless:
+            return self._give_up(batch, case, endless, out)
         if ended.error:
             case.failures += 1
             if case.failures >= self._agent.attempts:
@@ -113,10 +129,7 @@ class GraphWork:
         if ended.result is not None:
             self._forget(case)
             return None
-        if ended.steps or case.woken:
-            return self._deed(case)
-        case.running = False
-        return OPEN
+        return self._deed(case) if ended.steps or case.woken else self._wait(batch, case, out)
 
     def interrupt(self) -> None:
         """Nothing is called off: a run that waits for another try would only begin at once."""
@@ -128,7 +141,7 @@ class GraphWork:
     # --- events and answers --------------------------------------------------------------------------------
 
     def _case(self, batch: Batch, record: Record) -> Case:
-        classes = self._types[record.topic]
+        classes = self._types.get(record.topic, [])
         cls = classes[0] if len(classes) == 1 else next((c for c in classes if c.event_type == record.ce_type), None)
         if cls is None:
             raise BadInput(f"ce_type {record.ce_type!r} is none that graph {self._agent.name} consumes")
@@ -137,7 +150,10 @@ class GraphWork:
         except ValidationError as e:
             first = e.errors(include_url=False, include_input=False)[0]
             raise BadInput(f"field {'.'.join(map(str, first['loc']))}: {first['msg']}") from e
-        case = Case(self._app, self._agent, record, event, batch.stopwatch())
+        case = Case(self._app, self._agent, record, event, batch.stopwatch(), batch.clock)
+        holder = self._ids.setdefault(case.event_id, record.position)
+        if holder != record.position:
+            raise BadInput(f"its id is open already, since {holder}: that run answers for it")
         self._cases[record.position] = case
         return case
 
@@ -159,7 +175,10 @@ class GraphWork:
         if not isinstance(pid, str):
             return None
         case = self._cases.get(self._waiting[pid]) if pid in self._waiting else None
-        if case is None or pid in case.answers or value.get("status") == "unknown":
+        if case is None or pid in case.answers:
+            return None
+        if value.get("status") == "unknown":
+            case.unsettled.add(pid)
             return None
         if record.ce_type == names.DENIAL_V1:
             answer = {"status": "denied", "reason": value.get("reason")}
@@ -168,13 +187,32 @@ class GraphWork:
         case.answers[pid] = orjson.dumps(answer).decode()
         return case
 
+    def _endless(self, case: Case, ended: Ended) -> str:
+        """Why there is no end to be hoped for, or nothing."""
+        if case.steps > self._agent.max_steps:
+            return f"no end after {self._agent.max_steps} steps"
+        unsteady = [step.place for step in ended.steps if case.replaced[step.place] >= self._agent.attempts]
+        if unsteady:
+            return f"asks something else in every run at {unsteady[0]}: a node may depend on its input alone"
+        return ""
+
+    def _wait(self, batch: Batch, case: Case, out: Outputs) -> Deed | Waits | Failed:
+        """The gate doesn't judge a proposal twice, so an event that comes again may wait for what was told before."""
+        case.running = False
+        left_s = case.wait_s(batch.clock)
+        if left_s is None:
+            return OPEN
+        if left_s == 0:
+            return self._give_up(batch, case, case.why_late(), out)
+        return Deed(case.record.position, None, repeatable=True, after_s=left_s)
+
     def _give_up(self, batch: Batch, case: Case, reason: str, out: Outputs) -> Failed:
         out.spans.append(case.root_span(batch, error=reason))
         self._forget(case)
         return Failed(case.record, reason)
 
     def _forget(self, case: Case) -> None:
-        del self._cases[case.record.position]
+        del self._cases[case.record.position], self._ids[case.event_id]
         for pid in case.proposals:
             self._waiting.pop(pid, None)
 
