@@ -174,12 +174,12 @@ def _agent(told: _Told, begun: StoredSpan | None) -> AgentPart | None:
     if proposal is None:
         return None
     v = proposal.value
-    confidence = v.get("confidence")
+    confidence, reasons = v.get("confidence"), v.get("reasons")
     return AgentPart(
         name=str(v.get("agent", "")),
         at=proposal.ce_time,
         confidence=float(confidence) if isinstance(confidence, int | float) else None,
-        reasons=tuple(map(_reason, v.get("reasons") or ())),
+        reasons=tuple(map(_reason, reasons if isinstance(reasons, list) else ())),
         expires_at=str(v.get("expires_at", "")),
         on_behalf_of=str(v.get("on_behalf_of") or ""),
         model=_model(begun),

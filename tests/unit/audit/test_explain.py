@@ -179,6 +179,17 @@ def test_plain_text_reasons_and_rules_are_understood() -> None:
     assert "Rule r1." in text(e)
 
 
+@pytest.mark.parametrize("given", [None, 5, "because"])
+def test_reasons_that_are_no_list_are_none(given: object) -> None:
+    """The rest of the proposal is told all the same."""
+    story = Story()
+    p = Proposed(story, 7)
+    p.step(names.PROPOSALS, names.PROPOSAL_V1, "agent-watcher", agent="watcher", kind="k", reasons=given, **p.common)
+    agent = explain(p.id, records_of(story, p.id)).agent
+    assert agent is not None
+    assert (agent.name, agent.reasons) == ("watcher", ())
+
+
 def planted(change: Callable[[Story, Proposed], None]) -> str:
     """The findings of an approved action in whose records something was planted."""
     story = Story()
