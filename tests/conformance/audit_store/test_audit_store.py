@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.audit.story import APP, Proposed, Story
@@ -149,6 +151,20 @@ def test_a_malformed_span_record_is_quarantined(place: Place, told: tuple[Story,
     assert kept[1] == hashlib.sha256(raw or b"").digest()
     assert reader.counts()["quarantined"] == 1
     assert len(reader.trace(p.trace_id)) == 4
+
+
+@pytest.mark.parametrize(("given", "ids"), [(7, ()), (True, ()), (0.5, ()), (["ab", "cd"], ("ab", "cd"))])
+def test_a_proposal_id_that_is_no_text_is_none(place: Place, given: Any, ids: tuple[str, ...]) -> None:
+    """Any program may write spans: a foreign one is stored, belongs to no proposal, and holds nothing up."""
+    story = Story()
+    p = Proposed(story, 1)
+    story.spans("elsewhere", p.span("elsewhere", "foreign", 5, **{"rivergate.proposal.id": given}))
+    store = place.store()
+    store.write(story.records)
+    [span] = place.reader().trace(p.trace_id)
+    assert (span.name, span.proposal_ids) == ("foreign", ids)
+    assert replace(span, attributes={"rivergate.proposal.id": [None, *ids]}).proposal_ids == ids
+    assert len(store.positions()) == 1
 
 
 def test_an_unreadable_decision_record_is_kept(place: Place) -> None:
