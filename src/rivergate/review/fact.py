@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from rivergate.domain import names
 from rivergate.domain.clock import parse_rfc3339, rfc3339
-from rivergate.domain.errors import BadInput
 from rivergate.domain.record import Record
 from rivergate.domain.wire import read
 
@@ -109,12 +108,4 @@ def _time_of(record: Record) -> str:
     try:
         return rfc3339(parse_rfc3339((record.header("ce_time") or b"").decode()))
     except (ValueError, OverflowError):
-        pass
-    try:
         return rfc3339(record.timestamp_ms * 1000)
-    except OverflowError as e:
-        raise BadInput(
-            f"its time is {record.timestamp_ms} ms after 1970, which no calendar has",
-            where=str(record.position),
-            remedy="find who writes this topic; only stages of the app may",
-        ) from e
