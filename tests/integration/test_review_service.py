@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from tests.unit.review.memory_store import MemoryStore
 
 from rivergate.domain import names
 from rivergate.domain.errors import ConfigError, RivergateError, UnknownTopic
+from rivergate.domain.record import Record
 from rivergate.domain.signing import SigningKey
 from rivergate.web.credentials import Credentials, load_credentials
 from rivergate.web.server import ReviewParts, ReviewSettings, run_review_service
@@ -112,6 +114,34 @@ def test_a_log_that_is_away_at_first_is_waited_for(tmp_path: Path) -> None:
         while httpx.get(health).json()["problem"] != "the broker doesn't answer":
             assert not service.ended.is_set()
         back.set()
+        while not httpx.get(health).json()["ok"]:
+            assert not service.ended.is_set()
+    assert service.error is None
+
+
+def test_a_view_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    """An empty queue beside a full disk must not look like one that nothing waits in."""
+    service = Running(tmp_path)
+    room, store = threading.Event(), service.store
+
+    class Full(RivergateError):
+        retryable = True
+
+    class FullStore(MemoryStore):
+        def write(self, records: Sequence[Record]) -> None:
+            if not room.is_set():
+                raise Full("no space left on the device")
+            store.write(records)
+
+    service.store = FullStore()
+    service.log.append(names.REVIEW_OPENED_V1, kit.opened(1))
+    with service:
+        assert service.ready.wait(10)
+        assert service.credentials is not None
+        health = f"{service.credentials.address}/healthz"
+        while httpx.get(health).json()["problem"] != "no space left on the device":
+            assert not service.ended.is_set()
+        room.set()
         while not httpx.get(health).json()["ok"]:
             assert not service.ended.is_set()
     assert service.error is None

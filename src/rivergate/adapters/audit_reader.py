@@ -39,6 +39,7 @@ class SqliteAuditReader:
             self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=10)
             found = self._schema()
         if found != str(SCHEMA_VERSION):
+            self._db.close()
             raise NoAuditStore(
                 f"the audit store has schema {found}, this program reads {SCHEMA_VERSION}",
                 where=str(path),

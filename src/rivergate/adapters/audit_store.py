@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from rivergate.adapters.audit_schema import AUDITED, DROP, SCHEMA_VERSION, TABLES, Row, decision_row, span_rows
 from rivergate.audit.errors import AuditStoreUnavailable
@@ -70,16 +71,14 @@ class AuditStore:
                 after[r.topic, r.partition] = r.offset + 1
         with self._transaction():
             self._insert(new)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", [(t, p, at) for (t, p), at in after.items()]
-            )
+            self._move(after)
         self._positions = after
 
     # --- the view's own life -------------------------------------------------------------------------------
 
     def compare(self, watermarks: Mapping[TopicPartition, tuple[int, int]]) -> None:
         """Hold the positions against the log's: what lies beyond its end empties the view; what retention removed
-        before it was stored is noted.
+        before it was stored is noted, once: the position moves behind it.
         """
         for (topic, partition), (low, high) in watermarks.items():
             at = self._positions.get((topic, partition))
@@ -91,6 +90,8 @@ class AuditStore:
             if low > (at or 0):
                 self._note(
                     f"retention removed {topic}/{partition} from {at or 0} to {low} before the audit store read it"
+                    " (markers of transactions among them)",
+                    {(topic, partition): low},
                 )
 
     def close(self) -> None:
@@ -127,10 +128,17 @@ class AuditStore:
         self._positions = {}
         self._note(f"rebuilt from the log: {why}")
 
-    def _note(self, text: str) -> None:
+    def _note(self, text: str, moved: Mapping[TopicPartition, int] = MappingProxyType({})) -> None:
+        """Keep the sentence, and with it the positions that it is about."""
         _LOG.warning("audit store %s: %s", self._path, text)
         with self._transaction():
             self._db.execute("INSERT INTO notes VALUES (?, ?)", (rfc3339(self._clock()), text))
+            self._move(moved)
+        self._positions |= moved
+
+    def _move(self, positions: Mapping[TopicPartition, int]) -> None:
+        rows = [(topic, partition, at) for (topic, partition), at in positions.items()]
+        self._db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", rows)
 
     def _read_positions(self) -> dict[TopicPartition, int]:
         return {(t, p): at for t, p, at in self._db.execute("SELECT topic, partition, next FROM positions")}

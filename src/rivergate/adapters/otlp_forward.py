@@ -79,6 +79,8 @@ class OtlpForwarder:
         self._wait = wait or stop.wait
         self._headers = {"content-type": "application/x-protobuf", **(headers or {})}
         self._http = http or httpx.Client(timeout=TIMEOUT_S)
+        self._delivered: dict[TopicPartition, int] = {}
+        """Where the receiver has come to, noted or not."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._guarded():
@@ -95,9 +97,13 @@ class OtlpForwarder:
             return {(topic, partition): at for topic, partition, at in rows}
 
     def write(self, records: Sequence[Record]) -> None:
-        """See `ports.Sink.write`. Whole requests go one by one, and each is noted as soon as it was taken."""
+        """See `ports.Sink.write`. Whole requests go one by one, and each is noted as soon as it was taken. What was taken
+        and couldn't be noted comes again: it is noted now, and not sent again.
+        """
         for group in _groups(records):
-            self._deliver(group)
+            new = [r for r in group if r.offset >= self._delivered.get((r.topic, r.partition), 0)]
+            if new:
+                self._deliver(new)
             self._note(group)
 
     def refused(self) -> list[tuple[str, int, int, int, str]]:
@@ -124,6 +130,7 @@ class OtlpForwarder:
         body = b"".join(r.value or b"" for r in records)  # concatenated TracesData messages are one TracesData
         answer = self._post_until_answered(body)
         if answer.is_success:
+            self._delivered |= _ends_of(records)
             self._look_at(answer)
         elif len(records) > 1:
             for r in records:
@@ -131,6 +138,7 @@ class OtlpForwarder:
                 self._note([r])
         else:
             self._refuse(records[0], answer)
+            self._delivered |= _ends_of(records)
 
     def _post_until_answered(self, body: bytes) -> httpx.Response:
         """The receiver's answer: it took the bytes, or never will."""
@@ -180,14 +188,16 @@ class OtlpForwarder:
     # --- positions -----------------------------------------------------------------------------------------
 
     def _note(self, records: Sequence[Record]) -> None:
-        after = {(r.topic, r.partition): r.offset + 1 for r in records}
+        rows = [(self.url, topic, partition, at) for (topic, partition), at in _ends_of(records).items()]
         with self._guarded():
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
-                [(self.url, topic, partition, at) for (topic, partition), at in after.items()],
-            )
-            self._db.execute("COMMIT")
+            try:
+                self._db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", rows)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _check_identity(self, identity: str) -> None:
         found = self._db.execute("SELECT identity FROM log WHERE endpoint = ?", (self.url,)).fetchone()
@@ -197,6 +207,7 @@ class OtlpForwarder:
 
     def _start_anew(self, why: str) -> None:
         _LOG.warning("forwarding to %s starts at the log's beginning: %s", self.url, why)
+        self._delivered.clear()
         self._db.execute("DELETE FROM positions WHERE endpoint = ?", (self.url,))
 
     @contextmanager
@@ -224,6 +235,10 @@ def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
         size += length
     if group:
         yield group
+
+
+def _ends_of(records: Sequence[Record]) -> dict[TopicPartition, int]:
+    return {(r.topic, r.partition): r.offset + 1 for r in records}
 
 
 def _retry_after(answer: httpx.Response) -> float:

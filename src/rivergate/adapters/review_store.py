@@ -16,7 +16,7 @@ from rivergate.adapters import review_schema as schema
 from rivergate.adapters.review_schema import CASES, META, POSITIONS
 from rivergate.domain.clock import SECOND
 from rivergate.domain.errors import BadInput, ConfigError, RivergateError
-from rivergate.domain.record import Record, TopicPartition
+from rivergate.domain.record import Position, Record, TopicPartition
 from rivergate.review.case import Case, State
 from rivergate.review.fact import Fact, fact_of
 from rivergate.review.ports import ALL, SETTLED, UNRESOLVED, Query
@@ -29,6 +29,8 @@ KEPT_CASES = 200_000
 """How many such cases are kept at most; the oldest fall out first."""
 _PRUNE_EVERY = 64
 _CHUNK = 400
+_UNSTORABLE = (ValueError, TypeError, OverflowError)
+"""What a value raises that passes for a record and can't be stored: an integer of more than 64 bits is one."""
 
 
 class StoreUnavailable(RivergateError):
@@ -65,7 +67,7 @@ class SqlReviewStore:
     def write(self, records: Sequence[Record]) -> None:
         """Merge the records into their cases and move the positions, in one database transaction.
 
-        A record that breaks the wire contract is named in the log and left out.
+        A record that breaks the wire contract, or that no row can hold, is named in the log and left out.
         """
         facts: dict[str, list[Fact]] = {}
         ends: dict[TopicPartition, int] = {}
@@ -117,9 +119,9 @@ class SqlReviewStore:
             )
             for pid in chunk:
                 known = Case.from_json(pid, there[pid]) if pid in there else Case(pid)
-                merged = known.merged(facts[pid])
-                if merged.facts != known.facts:
-                    rows.append(schema.row_of(merged) | {"shown_before": known.shown})
+                row = _row_with(known, facts[pid])
+                if row is not None:
+                    rows.append(row | {"shown_before": known.shown})
         shown = any(r.pop("shown_before") | r["shown"] for r in rows) if rows else False
         _upsert(c, CASES, rows)
         return shown
@@ -187,6 +189,32 @@ class SqlReviewStore:
     def close(self) -> None:
         """Release the connections."""
         self._engine.dispose()
+
+
+def _row_with(known: Case, facts: Sequence[Fact]) -> dict[str, Any] | None:
+    """The row of the case with these facts too, None where they add nothing. Which of them a row can't hold is asked only
+    where all of them together fail.
+    """
+    merged = known.merged(facts)
+    if merged.facts == known.facts:
+        return None
+    try:
+        return schema.row_of(merged)
+    except _UNSTORABLE:
+        able = [f for f in facts if _can_be_stored(known.proposal_id, f)]
+        if len(able) == len(facts):
+            raise
+        return _row_with(known, able)
+
+
+def _can_be_stored(proposal_id: str, fact: Fact) -> bool:
+    try:
+        schema.row_of(Case(proposal_id).merged([fact]))
+    except _UNSTORABLE as e:
+        place = Position(fact.topic, fact.partition, fact.offset)
+        _LOG.warning("left out of the review queue: %s can't be stored: %s", place, e)
+        return False
+    return True
 
 
 class _Translated:

@@ -30,6 +30,7 @@ from rivergate.audit.timeline import timeline_of
 from rivergate.domain import names
 from rivergate.domain.errors import RivergateError
 from rivergate.domain.ids import parse_traceparent, trace_id_of_commit
+from rivergate.domain.record import Record
 
 _NO_RECORDS: Sequence[StoredRecord] = ()
 
@@ -154,6 +155,8 @@ def _event(records: Sequence[StoredRecord], fetch: FetchRecord | None) -> EventP
         return EventPart(id=event_id, place=where, note=f"its own fields couldn't be read: {e.what}")
     if record is None:
         return EventPart(id=event_id, place=where, note="retention has removed its record from the log")
+    if event_id and not _is_named(record, event_id):
+        return EventPart(id=event_id, place=where, note="another record stands there now")
     at = (record.header("ce_time") or b"").decode(errors="replace")
     try:
         fields = orjson.loads(record.value or b"")
@@ -162,6 +165,14 @@ def _event(records: Sequence[StoredRecord], fetch: FetchRecord | None) -> EventP
     if not isinstance(fields, dict):
         return EventPart(id=event_id, place=where, at=at, note="its value isn't a JSON object")
     return EventPart(id=event_id, place=where, at=at, fields=fields)
+
+
+def _is_named(record: Record, event_id: str) -> bool:
+    """Whether the id is the record's, or that of a timer set at it; one set at a label is named after the label's event."""
+    if event_id == record.event_id:
+        return True
+    about = (record.event_id, (record.json_object or {}).get("event_id"))
+    return any(event_id.startswith(f"{a}!timer/") for a in about)
 
 
 def _event_id(records: Sequence[StoredRecord]) -> str:
@@ -174,12 +185,12 @@ def _agent(told: _Told, begun: StoredSpan | None) -> AgentPart | None:
     if proposal is None:
         return None
     v = proposal.value
-    confidence = v.get("confidence")
+    confidence, reasons = v.get("confidence"), v.get("reasons")
     return AgentPart(
         name=str(v.get("agent", "")),
         at=proposal.ce_time,
         confidence=float(confidence) if isinstance(confidence, int | float) else None,
-        reasons=tuple(map(_reason, v.get("reasons") or ())),
+        reasons=tuple(map(_reason, reasons if isinstance(reasons, list) else ())),
         expires_at=str(v.get("expires_at", "")),
         on_behalf_of=str(v.get("on_behalf_of") or ""),
         model=_model(begun),

@@ -31,9 +31,10 @@ class StoredSpan:
 
     @property
     def proposal_ids(self) -> tuple[str, ...]:
-        """Proposals that the span belongs to."""
-        found = self.attributes.get("rivergate.proposal.id", ())
-        return (found,) if isinstance(found, str) else tuple(map(str, found))
+        """Proposals that the span belongs to. Any program may write spans: what is no text names none."""
+        found = self.attributes.get("rivergate.proposal.id")
+        listed = found if isinstance(found, list | tuple) else (found,)
+        return tuple(x for x in listed if isinstance(x, str))
 
     @property
     def muted(self) -> bool:

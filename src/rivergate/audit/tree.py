@@ -27,9 +27,11 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """The node and all below it, parents first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += reversed(node.children)
 
 
 def tree_of(spans: Sequence[StoredSpan]) -> list[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +11,11 @@ from typing import Annotated
 import typer
 
 from rivergate.adapters.audit_reader import SqliteAuditReader
-from rivergate.audit.errors import Ambiguous, NoAuditStore, NotFound
+from rivergate.audit.errors import Ambiguous, AuditStoreUnavailable, NoAuditStore, NotFound
 from rivergate.audit.ports import FetchRecord
 from rivergate.audit.stored import Named
 from rivergate.domain import names
+from rivergate.domain.errors import RivergateError
 from rivergate.domain.record import Record
 from rivergate.runtime.paths import DataDir, audit_db, default_data_dir
 from rivergate.runtime.running import read_running
@@ -37,30 +39,51 @@ class Place:
 def look_up(text: str, app: str | None, data_dir: Path | None) -> Place:
     """The audit store that knows the id, of the folder or app that is named, else of all apps here.
 
-    Raises `NoAuditStore`, `NotFound`, `Ambiguous`.
+    A store that can't be read hides no other: its error is raised only where nobody knows the id.
+    Raises `NoAuditStore`, `AuditStoreUnavailable`, `NotFound`, `Ambiguous`.
     """
     wanted = text.strip().lower() if _is_hex(text.strip()) else text.strip()
     folders = [data_dir] if data_dir else [default_data_dir(app)] if app else _folders()
-    places = []
-    for folder in folders:
-        reader = SqliteAuditReader(audit_db(folder))
+    places: list[Place] = []
+    unreadable: RivergateError | None = None
+    with ExitStack() as opened:
+        for folder in folders:
+            try:
+                place = _asked(folder, wanted)
+            except (NoAuditStore, AuditStoreUnavailable) as e:
+                unreadable = unreadable or e
+                continue
+            if place is not None:
+                opened.callback(place.reader.close)
+                places.append(place)
+        if len(places) > 1:
+            raise Ambiguous(
+                f"several apps know {text!r}: {', '.join(p.reader.app() for p in places)}",
+                remedy="say which with --app",
+            )
+        opened.pop_all()
+    if places:
+        return places[0]
+    if unreadable is not None:
+        raise unreadable
+    raise NotFound(
+        f"nothing that was recorded has the id {text!r}",
+        where=", ".join(str(audit_db(f)) for f in folders),
+        remedy="give a trace id, a proposal id, an event id, or the beginning of one;"
+        " what was written within the last second may not have been read yet",
+    )
+
+
+def _asked(folder: Path, wanted: str) -> Place | None:
+    """The folder's store if it knows the id; else it is closed again."""
+    reader = SqliteAuditReader(audit_db(folder))
+    found: Sequence[Named] = []
+    try:
         found = reader.find(wanted, SHOWN + 1) if wanted else []
-        if found:
-            places.append(Place(reader, folder, found))
-        else:
+    finally:
+        if not found:
             reader.close()
-    if not places:
-        raise NotFound(
-            f"nothing that was recorded has the id {text!r}",
-            where=", ".join(str(audit_db(f)) for f in folders),
-            remedy="give a trace id, a proposal id, an event id, or the beginning of one;"
-            " what was written within the last second may not have been read yet",
-        )
-    if len(places) > 1:
-        raise Ambiguous(
-            f"several apps know {text!r}: {', '.join(p.reader.app() for p in places)}", remedy="say which with --app"
-        )
-    return places[0]
+    return Place(reader, folder, found) if found else None
 
 
 def _is_hex(text: str) -> bool:

@@ -6,22 +6,14 @@ Writers on hot paths write JSON themselves; the tests hold it against these mode
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rivergate.domain import names
 from rivergate.domain.errors import BadInput
 from rivergate.domain.record import Position, Record
-
-ProposalId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-"""The first 32 hex digits of a SHA-256; names the proposal and all that becomes of it."""
-
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""Hex SHA-256."""
-
-Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
-"""RFC 3339 in UTC with microseconds; `domain.clock.parse_rfc3339` reads it."""
+from rivergate.domain.wire_forms import Digest, ProposalId, Timestamp
 
 Rules = tuple[Any, ...]
 """The rules that spoke, as the gate names them."""

@@ -147,7 +147,7 @@ class Emission:
 
     # --- reviews -------------------------------------------------------------------------------------------
 
-    def opened(self, p: Proposed, r: Review, judgement: Judgement, reasons: Any) -> int:
+    def opened(self, p: Proposed, r: Review, judgement: Judgement, reasons: list[Any]) -> int:
         """The proposal waits for people; returns the record's length."""
         return self.record(
             names.REVIEWS,

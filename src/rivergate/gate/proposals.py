@@ -88,7 +88,7 @@ def _written(turn: Turn, p: Proposed, judgement: Judgement, record: Record) -> J
             return _stricter(turn, p, judgement, QUEUE_FULL, f"{OPEN_REVIEWS} proposals wait for people already")
         review = Review.of(p, judgement, digest, turn.clock)
         reasons = (json_object(record) or {}).get("reasons")
-        length = turn.emit.opened(p, review, judgement, reasons)
+        length = turn.emit.opened(p, review, judgement, reasons if isinstance(reasons, list) else [])
     else:
         length = turn.emit.action(p, judgement, digest)
     if length > out.limit_bytes:

@@ -20,12 +20,17 @@ REST_S = 1.0
 PATIENCE_S = 15.0
 """How long a sink may come no nearer to what was there at its start before it says so and counts as caught up."""
 
+QUIET_S = 10.0
+"""How long nothing may come before the broker is asked whether it is there."""
+
 
 class SinkDriver:
     """Feeds one sink. `run` belongs to one thread; `caught_up` and `lag` may be asked from any other.
 
     A failure of the broker or the database is tried again for ever, from the position that the database has:
-    records are neither lost nor stored twice. `stop` ends `run` within about a second.
+    records are neither lost nor stored twice. `on_trouble` is told what the matter is, and nothing ("") once it is over: a
+    failed write only when something has been written again, or nothing is left to write. `stop` ends `run` within about
+    a second.
     """
 
     def __init__(
@@ -35,12 +40,16 @@ class SinkDriver:
         topics: Sequence[str],
         *,
         on_batch: Callable[[int], None] | None = None,
+        on_trouble: Callable[[str], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tail = tail
         self._sink = sink
         self._topics = topics
         self._on_batch = on_batch
+        self._on_trouble = on_trouble
+        self._in_trouble = False
+        self._unwritten = False
         self._monotonic = monotonic
         self._at: dict[TopicPartition, int] = {}
         self._caught_up = threading.Event()
@@ -66,6 +75,8 @@ class SinkDriver:
                     if not e.retryable:
                         raise
                     _LOG.warning("sink waits and tries again: %s", e)
+                    self._in_trouble = True
+                    self._on_trouble(e.what)
                     stop.wait(RETRY_S)
             if nothing_is_missing:  # what came after a batch that failed would be stored in its place
                 self._take_the_rest()
@@ -75,8 +86,15 @@ class SinkDriver:
     def _follow(self, stop: threading.Event) -> None:
         goal = self._start()
         standing, since = self._short_of(goal), self._monotonic()
+        heard = since
         while not stop.is_set():
-            self._store_one_batch()
+            if self._in_trouble and not (self._unwritten and self._short_of(goal)):
+                self._end_trouble()
+            if self._store_one_batch():
+                heard = self._monotonic()
+            elif self._monotonic() - heard >= QUIET_S:
+                self._ask_the_broker()
+                heard = self._monotonic()
             if self._caught_up.is_set():
                 continue
             before, standing = standing, self._short_of(goal)
@@ -87,6 +105,16 @@ class SinkDriver:
                 standing = {}
             if not standing:
                 self._caught_up.set()
+
+    def _end_trouble(self) -> None:
+        self._in_trouble = self._unwritten = False
+        self._on_trouble("")
+
+    def _ask_the_broker(self) -> None:
+        """Raises what the matter is where it doesn't answer: a broker that is away and one without news are both silent."""
+        tp = next(iter(self._at), None)
+        if tp is not None:
+            self._tail.watermarks(tp)
 
     def _short_of(self, goal: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Where those partitions stand that haven't come to their goal; at an end that was reached, behind its markers.
@@ -135,7 +163,9 @@ class SinkDriver:
         records = self._tail.poll(BATCH, WAIT_S)
         if not records:
             return False
+        self._unwritten = True
         self._sink.write(records)
+        self._unwritten = False
         for r in records:
             self._at[r.topic, r.partition] = r.offset + 1
         if self._on_batch is not None:

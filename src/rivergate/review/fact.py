@@ -107,5 +107,5 @@ def _time_of(record: Record) -> str:
     """`ce_time`, in our one form; the broker's time where the header is missing or malformed."""
     try:
         return rfc3339(parse_rfc3339((record.header("ce_time") or b"").decode()))
-    except ValueError:
+    except (ValueError, OverflowError):
         return rfc3339(record.timestamp_ms * 1000)

@@ -53,7 +53,7 @@ def detail_of(case: Case, now: Micros) -> ReviewDetail:
         makers=tuple(seen.get("makers", ())),
         roles=tuple(seen.get("roles", ())),
         rules=tuple(rule_of(r) for r in seen.get("rules", value.get("rules", ()))),
-        reasons=_reasons((proposal or about).value.get("reasons", ()) if about else ()),
+        reasons=_reasons((proposal or about).value.get("reasons") if about else None),
         event_id=event_id,
         event=value.get("event", {}),
         trace_id=trace_id(case),
@@ -176,9 +176,10 @@ def _answer(
     return "confirmed" if decision_id in confirmed else "counted"
 
 
-def _reasons(reasons: Sequence[Any]) -> tuple[ReasonView, ...]:
-    """Sentences first, then features by the size of their contribution."""
-    listed = [r if isinstance(r, dict) else {"text": str(r)} for r in reasons]
+def _reasons(reasons: Any) -> tuple[ReasonView, ...]:
+    """Sentences first, then features by the size of their contribution. What is no list gives no reasons."""
+    given = reasons if isinstance(reasons, list) else []
+    listed = [r if isinstance(r, dict) else {"text": str(r)} for r in given]
     largest = max((abs(c) for c in map(_contribution, listed) if c is not None), default=0.0)
     views = [
         ReasonView(

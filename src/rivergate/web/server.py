@@ -174,7 +174,11 @@ def _feed(settings: ReviewSettings, parts: ReviewParts, status: ViewStatus, done
             status.rebuilt = reason
             _LOG.warning("the review queue's view is rebuilt from the log: %s", reason)
         break
-    driver = SinkDriver(parts.tail, parts.store, topics)
+
+    def tell(what: str) -> None:
+        status.problem = what
+
+    driver = SinkDriver(parts.tail, parts.store, topics, on_trouble=tell)
     watcher = threading.Thread(
         target=_tell_when_caught_up, args=(driver, status, done), name="review-catch-up", daemon=True
     )

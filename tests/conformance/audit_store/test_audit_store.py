@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.audit.story import APP, Proposed, Story
@@ -151,6 +154,20 @@ def test_a_malformed_span_record_is_quarantined(place: Place, told: tuple[Story,
     assert len(reader.trace(p.trace_id)) == 4
 
 
+@pytest.mark.parametrize(("given", "ids"), [(7, ()), (True, ()), (0.5, ()), (["ab", "cd"], ("ab", "cd"))])
+def test_a_proposal_id_that_is_no_text_is_none(place: Place, given: Any, ids: tuple[str, ...]) -> None:
+    """Any program may write spans: a foreign one is stored, belongs to no proposal, and holds nothing up."""
+    story = Story()
+    p = Proposed(story, 1)
+    story.spans("elsewhere", p.span("elsewhere", "foreign", 5, **{"rivergate.proposal.id": given}))
+    store = place.store()
+    store.write(story.records)
+    [span] = place.reader().trace(p.trace_id)
+    assert (span.name, span.proposal_ids) == ("foreign", ids)
+    assert replace(span, attributes={"rivergate.proposal.id": [None, *ids]}).proposal_ids == ids
+    assert len(store.positions()) == 1
+
+
 def test_an_unreadable_decision_record_is_kept(place: Place) -> None:
     """A decision record that isn't JSON stays, exact, with its fault."""
     bad = Record(names.topic(APP, names.DECISIONS), 0, 5, None, b"{no", [("ce_type", b"rivergate.decision.v1")])
@@ -208,10 +225,32 @@ def test_a_position_beyond_the_log_means_another_log(place: Place, told: tuple[S
 
 
 def test_what_retention_took_is_noted(place: Place) -> None:
-    """Records that were gone before the store read them are no secret."""
+    """Records that were gone before the store read them are no secret, and told once, however often it starts. What was
+    there at a partition's end may have been markers alone, which nobody reads.
+    """
+    actions = ("shuttle.actions", 0)
+    for low in (17, 17, 19):
+        store = place.store()
+        store.compare({actions: (low, 20)})
+        assert store.positions() == {actions: low}
+        store.close()
+    said = "retention removed shuttle.actions/0 from {} to {} before the audit store read it"
+    assert sorted(text for _, text in place.reader().notes()) == [
+        f"{said.format(at, low)} (markers of transactions among them)" for at, low in ((0, 17), (17, 19))
+    ]
+
+
+def test_a_loss_that_cannot_be_noted_is_noted_later(place: Place) -> None:
+    """The note and the position are written together or not at all."""
     store = place.store()
+    store._db.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(place.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(AuditStoreUnavailable):
+            store.compare({("shuttle.actions", 0): (17, 20)})
+    assert store.positions() == {}
     store.compare({("shuttle.actions", 0): (17, 20)})
-    assert "from 0 to 17" in place.reader().notes()[0][1]
+    assert len(place.reader().notes()) == 1
 
 
 def test_a_failed_write_leaves_nothing(place: Place, told: tuple[Story, Proposed]) -> None:

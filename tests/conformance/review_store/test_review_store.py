@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.review import kit
@@ -213,6 +215,42 @@ def test_a_record_that_breaks_the_contract_is_left_out(store: SqlReviewStore, ca
     assert store.counts() == {"open": 1}
     assert "fleet.reviews/0/0" in caplog.text
     assert "fleet.reviews/0/2" in caplog.text
+
+
+@pytest.mark.parametrize("foreign", [{"expires_at": "2026-02-30T00:00:00.000000Z"}, {"arguments": {"line": 2**64}}])
+def test_a_record_that_no_row_can_hold_is_left_out(
+    store: SqlReviewStore, caplog: pytest.LogCaptureFixture, foreign: dict[str, Any]
+) -> None:
+    """It is named in the log; what is known of its proposal, what comes with it and what comes after it is stored."""
+    log = kit.MemoryLog()
+    store.write([log.append(names.PROPOSAL_V1, kit.proposal(1))])
+    value = json.dumps(kit.opened(1) | foreign).encode()
+    headers = [("ce_type", names.REVIEW_OPENED_V1.encode())]
+    store.write(
+        [
+            log._append("fleet.reviews", 0, None, value, headers),
+            log.append(names.DENIAL_V1, kit.denial(1, "no")),
+            log.append(names.REVIEW_OPENED_V1, kit.opened(2)),
+        ]
+    )
+    store.write([log.append(names.REVIEW_OPENED_V1, kit.opened(1))])
+    found = store.case(kit.proposal_id(1))
+    assert found is not None
+    assert set(found.facts) == {"proposal", "denial", "opened"}
+    assert store.counts() == {"open": 2}
+    assert store.positions()["fleet.reviews", 0] == 3
+    assert "fleet.reviews/0/0" in caplog.text
+    assert "fleet.denials" not in caplog.text
+
+
+def test_a_time_that_no_calendar_has_counts_as_none(store: SqlReviewStore) -> None:
+    """Its offset moves it behind the last year there is; the broker's time stands in for it."""
+    log = kit.MemoryLog()
+    record = log.append(names.REVIEW_OPENED_V1, kit.opened(1))
+    late = [("ce_type", record.ce_type.encode()), ("ce_time", b"9999-12-31T23:59:59-01:00")]
+    store.write([record._replace(given=late)])
+    [found] = store.cases(Query("open"))
+    assert found.last_at == record.timestamp_ms * 1000
 
 
 def test_strange_text_is_kept(store: SqlReviewStore) -> None:

@@ -14,7 +14,7 @@ from rivergate.audit.explanation import Explanation
 from rivergate.audit.narrative import contributions, headline, narrative, plain
 from rivergate.domain import names
 from rivergate.domain.errors import RivergateError
-from rivergate.domain.record import Record
+from rivergate.domain.record import Headers, Record
 
 
 def told(tell: Callable[[Proposed], Any], **kwargs: Any) -> Explanation:
@@ -165,6 +165,39 @@ def test_the_event_is_named_where_it_cannot_be_read() -> None:
     assert "isn't a JSON object" in notes[3]
 
 
+ANOTHER = "another record stands there now"
+LABEL = names.LABEL_V1.encode()
+
+
+@pytest.mark.parametrize(
+    ("event_id", "headers", "value", "note"),
+    [
+        ("telemetry/3/7", [], {"line": "a"}, ""),
+        ("door#1", [("ce_source", b"door"), ("ce_id", b"1")], {"line": "a"}, ""),
+        ("door#1", [("ce_source", b"door"), ("ce_id", b"2")], {"line": "a"}, ANOTHER),
+        ("door#1", [], {"line": "a"}, ANOTHER),
+        ("telemetry/3/7!timer/check/17", [], {"line": "a"}, ""),
+        ("door#1!timer/check/17", [("ce_source", b"door"), ("ce_id", b"2")], {"line": "a"}, ANOTHER),
+        ("door#1!timer/check/17", [("ce_type", LABEL)], {"event_id": "door#1", "value": True}, ""),
+        ("", [], {"line": "a"}, ""),
+    ],
+)
+def test_a_record_of_another_event_is_not_shown_as_the_event(
+    event_id: str, headers: Headers, value: dict[str, Any], note: str
+) -> None:
+    """A topic that was made anew has other records at the same places. A timer is named after what it was set at, and
+    one that was set at a label after the label's event.
+    """
+    story = Story()
+    p = Proposed(story, 7)
+    p.common |= {"event_id": event_id}
+    p.propose()
+    record = Record("telemetry", 3, 7, None, orjson.dumps(value), headers)
+    event = explain(p.id, records_of(story, p.id), lambda *_: record).event
+    assert (event.note, event.fields) == (note, None if note else value)
+    assert event.id == event_id
+
+
 def test_plain_text_reasons_and_rules_are_understood() -> None:
     """Reasons may be sentences and rules mere names."""
     story = Story()
@@ -177,6 +210,17 @@ def test_plain_text_reasons_and_rules_are_understood() -> None:
     assert e.agent is not None
     assert e.agent.reasons[0].text == "because"
     assert "Rule r1." in text(e)
+
+
+@pytest.mark.parametrize("given", [None, 5, "because"])
+def test_reasons_that_are_no_list_are_none(given: object) -> None:
+    """The rest of the proposal is told all the same."""
+    story = Story()
+    p = Proposed(story, 7)
+    p.step(names.PROPOSALS, names.PROPOSAL_V1, "agent-watcher", agent="watcher", kind="k", reasons=given, **p.common)
+    agent = explain(p.id, records_of(story, p.id)).agent
+    assert agent is not None
+    assert (agent.name, agent.reasons) == ("watcher", ())
 
 
 def planted(change: Callable[[Story, Proposed], None]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import typer
 from tests.unit.audit.story import APP, Proposed, Story
 from typer.testing import CliRunner, Result
 
+from rivergate.adapters.audit_reader import SqliteAuditReader
 from rivergate.adapters.audit_store import AuditStore
-from rivergate.audit.errors import Ambiguous, NoAuditStore, NotFound
+from rivergate.audit.errors import Ambiguous, AuditStoreUnavailable, NoAuditStore, NotFound
 from rivergate.cli.explain import explain
 from rivergate.cli.trace import trace
 from rivergate.domain.errors import RivergateError
@@ -189,6 +192,56 @@ def test_several_apps_are_told_apart(world: World) -> None:
     with pytest.raises(Ambiguous, match="--app"):
         world.run("explain", world.approved.id)
     assert "was done" in world.run("explain", world.approved.id, "--app", "second").output
+
+
+@pytest.fixture
+def still_open(monkeypatch: pytest.MonkeyPatch) -> list[SqliteAuditReader]:
+    """Readers that were opened and not closed."""
+    there: list[SqliteAuditReader] = []
+    make, close = SqliteAuditReader.__init__, SqliteAuditReader.close
+
+    def made(self: SqliteAuditReader, path: Path) -> None:
+        make(self, path)
+        there.append(self)
+
+    def closed(self: SqliteAuditReader) -> None:
+        close(self)
+        there.remove(self)
+
+    monkeypatch.setattr(SqliteAuditReader, "__init__", made)
+    monkeypatch.setattr(SqliteAuditReader, "close", closed)
+    return there
+
+
+def spoil(world: World, how: str) -> None:
+    """Put stores that can't be read around the one that can."""
+    for name in ("another", "yet-another"):
+        world.store(world.folder / name, name)
+        with closing(sqlite3.connect(world.folder / name / "audit.db")) as db:
+            db.execute(how)
+            db.commit()
+
+
+@pytest.mark.parametrize(
+    "how", ["UPDATE meta SET value = '0' WHERE key = 'schema'", "DROP TABLE records", "DROP TABLE spans"]
+)
+def test_a_store_that_cannot_be_read_hides_no_other(
+    world: World, still_open: list[SqliteAuditReader], how: str
+) -> None:
+    """One app's file may be of another version or damaged: it is named only where nobody else knows the id."""
+    spoil(world, how)
+    assert "was done" in world.run("explain", world.approved.id).output
+    with pytest.raises((NoAuditStore, AuditStoreUnavailable), match="another/audit"):
+        world.run("explain", "f" * 32)
+    assert still_open == []
+
+
+def test_what_several_apps_know_leaves_nothing_open(world: World, still_open: list[SqliteAuditReader]) -> None:
+    """The error ends the asking, not the program that asked."""
+    world.store(world.folder / "second", APP)
+    with pytest.raises(Ambiguous):
+        world.run("explain", world.approved.id)
+    assert still_open == []
 
 
 def test_no_audit_store_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +33,13 @@ def test_children_hang_below_their_parents_by_start() -> None:
     """Whatever the order of the spans, the tree is the same."""
     spans = [span(1, None, 0, 9), span(2, 1, 5, 6), span(3, 1, 2, 3), span(4, 3, 2, 3)]
     assert drawn(spans) == drawn(spans[::-1]) == [("s1", 0), ("s3", 1), ("s4", 2), ("s2", 1)]
+
+
+def test_a_long_chain_is_walked() -> None:
+    """A trace may be deeper than Python's own stack."""
+    depth = 2 * sys.getrecursionlimit()
+    spans = [span(n, n - 1, n, n) for n in range(1, depth + 1)]
+    assert drawn(spans)[-1] == (f"s{depth}", depth - 1)
 
 
 def test_a_span_whose_parent_is_elsewhere_is_a_root() -> None:

@@ -205,6 +205,13 @@ def test_withdrawal_cancels_an_open_review_without_a_label() -> None:
     assert len(w.skipped) == 1
 
 
+@pytest.mark.parametrize("given", [None, 5, "it looks odd", {"text": "it looks odd"}])
+def test_reasons_that_are_no_list_are_none(given: Any) -> None:
+    """Whoever reads the review may count on a list."""
+    assert World().ready().open_review(reasons=given)["reasons"] == []
+    assert World().ready().open_review(reasons=["it looks odd"])["reasons"] == ["it looks odd"]
+
+
 def test_what_is_written_fits_the_wire_contract() -> None:
     """Every record that the gate writes is one that readers' models accept."""
     w = World().ready()

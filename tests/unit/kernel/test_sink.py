@@ -43,6 +43,16 @@ class Locked(Kept):
         super().write(records)
 
 
+class Lying(Kept):
+    """Its first write succeeds and says that it failed."""
+
+    def write(self, records: Sequence[Record]) -> None:
+        first = not self.values
+        super().write(records)
+        if first:
+            raise BrokerUnavailable("unsure")
+
+
 class Slow(MemoryTail):
     """Its first polls bring nothing, as those of a consumer that is still looking for its broker. Each takes `lasts_s`."""
 
@@ -192,3 +202,53 @@ def test_what_no_second_try_can_change_ends_it_and_frees_the_connections(broker:
     with pytest.raises(ConfigError):
         SinkDriver(tail, kept, ["t"]).run(threading.Event())
     assert tail.closed
+
+
+class Told:
+    """Hears of trouble; stops the run once it has heard of so many changes."""
+
+    def __init__(self, changes: int) -> None:
+        self.stop = threading.Event()
+        self.heard: list[str] = []
+        self._changes = changes
+
+    def __call__(self, what: str) -> None:
+        self.heard.append(what)
+        if len(self.heard) == self._changes:
+            self.stop.set()
+
+
+def test_a_broker_that_is_away_is_asked_after_and_told_of(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes from it, as from one that has nothing new: only asking tells them apart. Its answer ends the trouble."""
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    tail, told = Away(broker, empty=0, lasts_s=1.0), Told(3)
+    driver = SinkDriver(tail, Kept(), ["t"], on_trouble=told, monotonic=tail.monotonic)
+    driver.run(told.stop)
+    assert driver.caught_up
+    assert told.heard == ["away", "away", ""]
+    assert 10.0 <= tail.now < 15.0
+
+
+def test_a_full_disk_is_told_of_until_something_is_written(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the broker answers and positions can be read is no sign of room: each try would say that all is well."""
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    kept, told = Kept(), Told(3)
+    kept.failures = [BrokerUnavailable("full"), BrokerUnavailable("full")]
+    tail = Slow(broker, empty=3)
+    SinkDriver(tail, kept, ["t"], on_trouble=told).run(told.stop)
+    assert told.heard == ["full", "full", ""]
+    assert kept.values == [b"0", b"1", b"2"]
+
+
+def test_a_write_that_failed_is_no_trouble_where_nothing_is_left_to_write(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been stored all the same; nothing may come for long."""
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    told = Told(2)
+    SinkDriver(Slow(broker), Lying(), ["t"], on_trouble=told).run(told.stop)
+    assert told.heard == ["unsure", ""]

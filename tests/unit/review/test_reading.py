@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from tests.unit.review import kit
 
 from rivergate.domain import names
@@ -34,6 +35,14 @@ def test_the_detail_says_what_why_and_whence() -> None:
         ("sensor_2", -0.33),
     ]
     assert (detail.trace_id, detail.agent, detail.confidence) == (kit.TRACE, "watcher", 0.87)
+
+
+@pytest.mark.parametrize("given", [None, 5])
+def test_a_review_without_reasons_can_be_opened(given: object) -> None:
+    """Gates of earlier versions passed on whatever a proposal had there."""
+    log = kit.MemoryLog()
+    log.append(names.REVIEW_OPENED_V1, kit.opened(1, reasons=given))
+    assert detail_of(case_of(log), kit.START).reasons == ()
 
 
 def test_a_decision_is_sent_then_counted_then_confirmed() -> None:

@@ -102,12 +102,13 @@ def test_no_demanded_field_may_be_missing(ce_type: str, field: str) -> None:
         (names.PROPOSAL_V1, {"confidence": 1.5}),
         (names.PROPOSAL_V1, {"proposal_id": PID.upper()}),
         (names.PROPOSAL_V1, {"expires_at": "2026-01-31T12:00:00Z"}),
+        (names.PROPOSAL_V1, {"expires_at": "2026-02-30T12:00:00.000000Z"}),
         (names.REVIEW_OPENED_V1, {"revision": 1}),
         (names.LABEL_V1, {"source": "guess"}),
     ],
 )
 def test_what_breaks_the_contract_is_refused(ce_type: str, change: dict[str, object]) -> None:
-    """A failure without its effect, an edit without arguments, wrong forms and words."""
+    """A failure without its effect, an edit without arguments, wrong forms and words, a day that there isn't."""
     with pytest.raises(BadInput):
         read(record(ce_type, EXAMPLES[ce_type] | change))
 

@@ -201,3 +201,10 @@ def test_a_view_that_is_not_there_yet_says_so(world: World) -> None:
     page = world.signed_in().get("/").text
     assert "catching up with the log" in page
     assert "another log" in page
+
+
+def test_a_view_that_stands_still_says_why(world: World) -> None:
+    """What it shows may be old; the reason is one that an operator can act on."""
+    world.site.status.problem = "no space left on the device"
+    page = world.signed_in().get("/").text
+    assert 'title="no space left on the device">not following the log<' in page
