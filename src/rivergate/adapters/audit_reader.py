@@ -14,7 +14,7 @@ from rivergate.audit.errors import AuditStoreUnavailable, NoAuditStore
 from rivergate.audit.reading import spans_of
 from rivergate.audit.stored import Named, StoredRecord, StoredSpan
 from rivergate.domain.ids import trace_id_of
-from rivergate.domain.record import Position
+from rivergate.domain.record import Position, TopicPartition
 
 _HEX = frozenset("0123456789abcdef")
 _PLACE = {name: place for place, name in enumerate(AUDITED)}
@@ -59,6 +59,10 @@ class SqliteAuditReader:
     def app(self) -> str:
         """The app whose log it is a view of."""
         return str(self._all("SELECT value FROM meta WHERE key = 'app'")[0][0])
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Where the store has come to: the next offset of each partition of which it has read anything."""
+        return {(t, p): at for t, p, at in self._all("SELECT topic, partition, next FROM positions")}
 
     def find(self, prefix: str, limit: int = 10) -> Sequence[Named]:
         """See `AuditReader.find`."""

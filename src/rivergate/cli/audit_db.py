@@ -1,4 +1,4 @@
-"""Where `trace` and `explain` find the audit store, what an id means in it, and the event's own record."""
+"""Where `trace` and `explain` find the audit store, and what an id means in it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ import typer
 
 from rivergate.adapters.audit_reader import SqliteAuditReader
 from rivergate.audit.errors import Ambiguous, AuditStoreUnavailable, NoAuditStore, NotFound
-from rivergate.audit.ports import FetchRecord
 from rivergate.audit.stored import Named
-from rivergate.domain import names
 from rivergate.domain.errors import RivergateError
-from rivergate.domain.record import Record
-from rivergate.runtime.paths import DataDir, audit_db, default_data_dir
-from rivergate.runtime.running import read_running
+from rivergate.runtime.paths import audit_db, default_data_dir
 
 AppOption = Annotated[str | None, typer.Option("--app", help="The app's name; needed where several know the id.")]
 DataDirOption = Annotated[Path | None, typer.Option("--data-dir", help="The app's data directory.")]
@@ -159,21 +155,3 @@ def ambiguous(text: str, found: Sequence[Named], describe: Callable[[Named], str
     if len(found) > SHOWN:
         lines.append("  … and more")
     return Ambiguous(f"{text!r} may mean several things:\n" + "\n".join(lines), remedy="give more of the id")
-
-
-def event_reader(place: Place, bootstrap: str | None) -> tuple[FetchRecord | None, Callable[[], None]]:
-    """How to fetch a record from the log, and how to close that: by the broker that is named, else by the one that
-    the app runs on now; None where neither is known.
-    """
-    running = read_running(DataDir(place.data_dir).state_file)
-    address = bootstrap or (running.bootstrap if running else None)
-    if not address:
-        return None, lambda: None
-    from rivergate.adapters.kafka_reader import KafkaReader
-
-    log = KafkaReader(address, names.topic(place.reader.app(), "explain"))
-
-    def fetch(topic: str, partition: int, offset: int) -> Record | None:
-        return next(iter(log.read(topic, partition, offset, offset + 1)), None)
-
-    return fetch, log.close

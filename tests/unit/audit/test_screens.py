@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from typer.testing import CliRunner, Result
 from rivergate.adapters.audit_reader import SqliteAuditReader
 from rivergate.adapters.audit_store import AuditStore
 from rivergate.audit.errors import Ambiguous, AuditStoreUnavailable, NoAuditStore, NotFound
+from rivergate.cli import explain as explaining
 from rivergate.cli.explain import explain
+from rivergate.cli.log_at_hand import LogAtHand
 from rivergate.cli.trace import trace
 from rivergate.domain.errors import RivergateError
+from rivergate.testing.memory_log import MemoryBroker
 
 program = typer.Typer()
 program.command()(explain)
@@ -242,6 +246,30 @@ def test_what_several_apps_know_leaves_nothing_open(world: World, still_open: li
     with pytest.raises(Ambiguous):
         world.run("explain", world.approved.id)
     assert still_open == []
+
+
+def of_the_log(world: World, monkeypatch: pytest.MonkeyPatch, age_s: float, extra: str) -> str:
+    """What explain says beside a log that holds one record more than the store has read of one topic, so old."""
+    broker = MemoryBroker(auto_create=4, clock_ms=lambda: time.time_ns() // 1_000_000 - round(age_s * 1000))
+    with closing(sqlite3.connect(world.folder / APP / "audit.db")) as db:
+        positions = dict(db.execute("SELECT topic, next FROM positions WHERE partition = 3"))
+    for topic, at in positions.items():
+        for _ in range(at + (topic == f"{APP}.{extra}")):
+            broker.append(topic, 3, b"{}")
+    monkeypatch.setattr(explaining, "log_at_hand", lambda place, _: LogAtHand(broker.reader(), place))
+    return world.run("explain", world.approved.id).output
+
+
+@pytest.mark.parametrize(
+    ("extra", "age_s", "behind"), [("outcomes", 60.0, True), ("outcomes", 1.0, False), ("nothing", 60.0, False)]
+)
+def test_a_store_that_lags_behind_the_log_is_told_of(
+    world: World, monkeypatch: pytest.MonkeyPatch, extra: str, age_s: float, behind: bool
+) -> None:
+    """What it says may be old: it stands still, or fills anew. Being a second behind is how it always is."""
+    said = " ".join(of_the_log(world, monkeypatch, age_s, extra).split())
+    assert ("the audit store has read nothing of outcomes since" in said) == behind
+    assert "was done" in said
 
 
 def test_no_audit_store_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> None:
