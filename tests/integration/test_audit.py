@@ -323,7 +323,9 @@ def test_the_store_follows_a_real_log(kafka: LocalKafka, tmp_path: Path) -> None
     p.place["topic"] = f"{app}-telemetry"
     p.propose().review()
     p.settle("approved", p.decide(note="stop it")).do().label(value=True)
-    write_to(kafka.bootstrap, [p.record._replace(topic=f"{app}-telemetry"), *story.records[:6]])
+    named = [*(p.record.headers or []), ("rg_origin", p.event_id.encode())]
+    event = p.record._replace(topic=f"{app}-telemetry", given=named)
+    write_to(kafka.bootstrap, [event, *story.records[:6]])
     fill(kafka, app, tmp_path / "audit.db", 6).close()
     write_to(kafka.bootstrap, story.records[6:])
     store = fill(kafka, app, tmp_path / "audit.db", len(story.records) - 6)
