@@ -42,7 +42,7 @@ def test_a_review_port_in_use(kafka: LocalKafka, tmp_path: Path) -> None:
         port = held.getsockname()[1]
         with pytest.raises(RivergateError, match=f"port {port} is in use") as caught, world.running(review_port=port):
             pytest.fail("it started")
-    assert "choose another port" in caught.value.remedy
+    assert "choose another port with --review-port" in caught.value.remedy
     assert not (world.data.logs / "supervisor.log").exists()
 
 

@@ -117,11 +117,12 @@ def _live(options: RunOptions, script: Script) -> None:
 
     console = Console()
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C does, it ends a start that is under way
     with contextlib.ExitStack() as stack:
         with starting_progress(console) as tell:
             session = stack.enter_context(running(options, tell))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
         feeder = start_feeder(session, script, first_number(session))
         stack.callback(feeder.stop)
         show_live(session, feeder, console, ended)

@@ -6,11 +6,11 @@ import fcntl
 import os
 from pathlib import Path
 
-from rivergate.domain.errors import AlreadyRunning
+from rivergate.domain.errors import AlreadyRunning, ConfigError
 
 
 def data_lock(path: Path) -> int:
-    """Descriptor of the lock that one supervisor of a data directory holds. Raises `AlreadyRunning`."""
+    """Descriptor of the lock that one supervisor of a data directory holds. Raises `AlreadyRunning`, `ConfigError`."""
     descriptor = _locked(path)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -18,12 +18,19 @@ def data_lock(path: Path) -> int:
 
 
 def demand_unlocked(path: Path) -> None:
-    """See that nobody holds it, before anything of theirs is touched. Raises `AlreadyRunning`."""
+    """See that nobody holds it, before anything of theirs is touched. Raises `AlreadyRunning`, `ConfigError`."""
     os.close(_locked(path))
 
 
 def _locked(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as e:
+        raise ConfigError(
+            f"can't use the data directory: {e.strerror}",
+            where=str(path),
+            remedy="name a folder that you may write to with --data-dir, on a disk that has room",
+        ) from e
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:

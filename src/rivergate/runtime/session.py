@@ -176,7 +176,7 @@ def running(options: RunOptions, tell: Tell = unheard) -> Iterator[Session]:
     begin, models = note_beginnings(data, options.begin, options.models)
     options = replace(options, begin=begin, models=models)
     if options.review_port and (not options.stages or REVIEW in options.stages):
-        demand(options.review_port)
+        demand(options.review_port, "--review-port")
     for stale in (data.state_file, data.declaration_file):
         stale.unlink(missing_ok=True)
     take_ending(data, SUPERVISOR)

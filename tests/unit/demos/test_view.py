@@ -93,6 +93,22 @@ def test_what_shards_wait_for_is_shown_until_they_read_on() -> None:
     assert "waits" not in line(scene, 101.0)
 
 
+def test_a_parked_shard_lags_and_is_shown() -> None:
+    """It commits nothing while the view looks on, so no commit says how far it is."""
+    scene = Scene("shuttle", "agent-watcher")
+    for offset in (70, 71, 72):
+        scene.take(Record("shuttle-telemetry", 1, offset, b"m", b"{}", []), 100.0)
+    assert scene.lag == 3
+    status = {
+        "stage": "agent-watcher",
+        "shard": 1,
+        "state": "parked",
+        "reason": "parked by ada: its feed lies\n→ resume it",
+    }
+    put(scene, "shuttle.shard_status", status, names.SHARD_STATUS_V1)
+    assert line(scene, 101.0).endswith("; agent-watcher/1 parked by ada: its feed lies")
+
+
 def test_rates_forget() -> None:
     """A rate is over the last whole seconds; the total stays."""
     rate = Rate()

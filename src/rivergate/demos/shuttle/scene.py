@@ -89,6 +89,7 @@ class Scene:
         if topic == Reading.topic_in(self.app):
             self.rates[READINGS].add(at_s)
             self._produced[record.partition] = record.offset + 1
+            self._processed.setdefault(record.partition, record.offset)  # a shard that never commits lags, too
         elif topic == names.journal_topic(self.app, self.agent_stage):
             for read, partition, _, end in (commit_in(record) or {"ranges": ()})["ranges"]:
                 if read == Reading.topic_in(self.app):
@@ -105,7 +106,7 @@ class Scene:
     @property
     def lag(self) -> int:
         """Readings that are on the topic and in no agent's commit."""
-        return sum(max(0, end - self._processed.get(p, end)) for p, end in self._produced.items())
+        return sum(max(0, end - self._processed[p]) for p, end in self._produced.items())
 
     def accuracy(self, at_s: float, last_s: float | None = WINDOW_S) -> Accuracy:
         """Of all shards together, over the labels of the last seconds (None: all that the shards ever counted)."""
@@ -124,8 +125,12 @@ class Scene:
     def _keep_status(self, value: dict[str, Any]) -> None:
         shard = f"{value.get('stage')}/{value.get('shard')}"
         self.held_up.pop(shard, None)
-        if value.get("state") == "running" and value.get("reason"):
-            self.held_up[shard] = value["reason"]
+        reason = str(value.get("reason") or "")
+        if value.get("state") == "running" and reason:
+            self.held_up[shard] = reason
+        elif value.get("state") == "parked":
+            why = reason.partition("\n")[0]
+            self.held_up[shard] = why if why.startswith("parked") else f"parked: {why}"
 
     def _decided(self, ce_type: str, value: dict[str, Any], at_s: float) -> None:
         pid = str(value.get("proposal_id", ""))

@@ -33,13 +33,13 @@ def free_port(*, besides: int | None = None) -> int:
     raise PortInUse("found no free port", remedy="name one with --port")
 
 
-def demand(port: int) -> int:
-    """The port, if it is free; raises PortInUse."""
+def demand(port: int, option: str = "--port") -> int:
+    """The port, if it is free; raises PortInUse. `option` is what names another one."""
     if port < 1024 and os.geteuid():
-        raise PortInUse(f"port {port} is for the administrator alone", remedy="choose one above 1023 with --port")
+        raise PortInUse(f"port {port} is for the administrator alone", remedy=f"choose one above 1023 with {option}")
     if not is_free(port):
         raise PortInUse(
             f"port {port} is in use by another program",
-            remedy=f"end that program (`lsof -i :{port}` or `ss -ltnp` names it), or choose another port with --port",
+            remedy=f"end that program (`lsof -i :{port}` or `ss -ltnp` names it), or choose another port with {option}",
         )
     return port

@@ -41,12 +41,13 @@ class Cancelled(Exception):
 def fetch_with_jgo(jar: Jar, folder: Path, arrived: Callable[[int], None]) -> Path:
     """Fetch from the Maven repositories of jgo's settings, the central one when they name none."""
     for attempt in range(1, TRIES + 1):
+        arrived(0)  # nobody may want it any more
         try:
             return _context(folder, arrived).create_dependency(jar.coordinate).artifact.resolve()
         except Cancelled:
             raise
         except Exception as error:  # whatever jgo, requests and urllib3 raise: its text names hosts and internals
-            if attempt == TRIES or "not found in remote" in str(error):
+            if attempt == TRIES:
                 raise DistributionUnavailable(
                     f"couldn't download {jar.file} ({_kind(error)})", remedy=OFFLINE_REMEDY
                 ) from error
@@ -60,7 +61,7 @@ def _kind(error: Exception) -> str:
     """The error in few words, without addresses."""
     text = f"{type(error).__name__} {error}"
     known = {
-        "not found in remote": "no Maven repository has it",
+        "not found in remote": "no Maven repository gave it",
         "NameResolution": "the host's name can't be resolved",
         "Proxy": "the proxy doesn't answer",
         "Timeout": "no answer in time",

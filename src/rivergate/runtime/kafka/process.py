@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 GRACE_S = 5.0
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 def scrubbed_environment(full: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -64,7 +64,7 @@ class LocalKafka:
         tell = progress or unheard
         # 1. the directory is ours
         self._home.make()
-        with self._hold(tell) as holding:
+        with self._home.demand_usable(), self._hold(tell) as holding:
             # 2. there is a port (checked before anything slow)
             identity = self._home.identity()
             port = self._choose_port(identity)

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.runtime.kafka.jars import CONTENT, Shelf, tiny_lock
 
 from rivergate.runtime.kafka import distribution as module
+from rivergate.runtime.kafka import fetch as fetching
 from rivergate.runtime.kafka.distribution import Distribution, bad_jars, cache_dir, ensure_distribution
 from rivergate.runtime.kafka.errors import DistributionUnavailable
 from rivergate.runtime.kafka.fetch import Fetch
@@ -159,3 +160,41 @@ def test_the_cache_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert cache_dir().is_relative_to(tmp_path)
     assert cache_dir().name == "rivergate"
+
+
+def test_a_mirror_that_is_away_for_a_moment_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jgo says "not found" of every answer that isn't 200, a gateway's 503 among them."""
+    jar = tiny_lock().jars[0]
+    answers: list[Exception | None] = [RuntimeError("x.jar not found in remote repositories"), None]
+
+    class Resolving:
+        def create_dependency(self, _: str) -> Resolving:
+            return self
+
+        @property
+        def artifact(self) -> Resolving:
+            return self
+
+        def resolve(self) -> Path:
+            error = answers.pop(0)
+            if error is not None:
+                raise error
+            return tmp_path / "there"
+
+    monkeypatch.setattr(fetching, "_context", lambda *_: Resolving())
+    monkeypatch.setattr(fetching.time, "sleep", lambda _: None)
+    assert fetching.fetch_with_jgo(jar, tmp_path, lambda _: None) == tmp_path / "there"
+    assert answers == []
+
+
+def test_who_is_no_longer_wanted_tries_no_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, or another jar's failure, while no byte comes."""
+    asked: list[str] = []
+
+    def unwanted(_: int) -> None:
+        raise fetching.Cancelled
+
+    monkeypatch.setattr(fetching, "_context", lambda *_: asked.append("context"))
+    with pytest.raises(fetching.Cancelled):
+        fetching.fetch_with_jgo(tiny_lock().jars[0], tmp_path, unwanted)
+    assert asked == []

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from rivergate.domain.errors import ConfigError
+from rivergate.runtime.kafka import LocalKafka
 from rivergate.runtime.kafka.home import Home, Identity
 from rivergate.runtime.kafka.process import scrubbed_environment
 from rivergate.runtime.kafka.settings import server_properties
+from rivergate.runtime.lock import demand_unlocked
 
 
 def test_an_identity_is_remembered(tmp_path: Path) -> None:
@@ -41,6 +43,25 @@ def test_a_data_directory_that_cannot_be(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in caught.value.where
 
 
+def test_what_the_log_holds_is_its_owners_alone(tmp_path: Path) -> None:
+    """Wherever the data directory lies: Java writes segments that others could read."""
+    home = Home(tmp_path / "shared")
+    home.make()
+    assert home.root.stat().st_mode & 0o077 == 0
+
+
+def test_a_broker_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    """As where another user has begun it; a folder in the lock's place refuses the administrator too."""
+    kafka = LocalKafka(tmp_path)
+    (tmp_path / "kafka" / "broker.lock").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="can't use the data directory") as caught:
+        kafka.start()
+    assert "broker.lock" in caught.value.where
+    (tmp_path / "supervisor.lock").mkdir()
+    with pytest.raises(ConfigError, match="can't use the data directory"):
+        demand_unlocked(tmp_path / "supervisor.lock")
+
+
 def test_what_a_killed_broker_unpacked_is_thrown_away(tmp_path: Path) -> None:
     """Native libraries don't pile up start by start."""
     home = Home(tmp_path)
@@ -61,6 +82,7 @@ def test_a_broker_listens_on_the_loopback_address_alone() -> None:
 
 
 def test_a_broker_gets_no_secrets() -> None:
-    """Neither credentials nor Java options of the environment reach it."""
+    """Neither credentials nor Java options of the environment reach it; how paths are spelt does."""
     full = {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "x", "JAVA_TOOL_OPTIONS": "-verbose", "HOME": "/h"}
-    assert scrubbed_environment(full) == {"PATH": "/bin", "HOME": "/h"}
+    spelling = {"LC_CTYPE": "C.UTF-8"}
+    assert scrubbed_environment(full | spelling) == {"PATH": "/bin", "HOME": "/h"} | spelling
