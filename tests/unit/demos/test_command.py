@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_start_can_be_broken_off(
     @contextmanager
     def starting(*_: object) -> Iterator[None]:
         os.kill(os.getpid(), number)
-        time.sleep(5.0)
+        threading.Event().wait(5.0)
         raise AssertionError("it went on")
         yield
 
