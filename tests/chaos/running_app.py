@@ -108,6 +108,12 @@ class RunningApp:
         """Whether the supervisor has ended by itself."""
         return self._supervisor is None or not self._supervisor.alive()
 
+    @property
+    def is_up(self) -> bool:
+        """Whether its supervisor has said that all that it planned runs."""
+        found = self._running().running
+        return found is not None and found.ready
+
     def twin(self) -> RunningApp:
         """The same app as another machine would run it: keys, snapshots and target are shared, views are its own."""
         number = int(self.data.root.name.partition("-")[2] or 1) + 1

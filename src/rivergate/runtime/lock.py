@@ -6,7 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from rivergate.domain.errors import AlreadyRunning, ConfigError
+from rivergate.domain.errors import AlreadyRunning
+from rivergate.runtime.usable import usable
 
 
 def data_lock(path: Path) -> int:
@@ -23,14 +24,8 @@ def demand_unlocked(path: Path) -> None:
 
 
 def _locked(path: Path) -> int:
-    try:
+    with usable(path.parent):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as e:
-        raise ConfigError(
-            f"can't use the data directory: {e.strerror}",
-            where=str(path),
-            remedy="name a folder that you may write to with --data-dir, on a disk that has room",
-        ) from e
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:

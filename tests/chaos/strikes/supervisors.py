@@ -26,29 +26,31 @@ def term_supervisor(arena: Arena, fault: str) -> None:
 def two_supervisors(arena: Arena, fault: str) -> None:
     """A second one takes over while the first runs, which has to give way and end what it started."""
     arena.hit_all(fault, now_ms())
-    first, second = arena.app, arena.app.twin()
+    first, second, first_was_up = arena.app, arena.app.twin(), arena.app.is_up
     second.start()
     arena.app = second
     second.wait_until_ready()
-    _see_one_give_way(arena, fault, first, second)
+    _see_one_give_way(arena, fault, first, second, first_was_up=first_was_up)
 
 
 def zombie_supervisor(arena: Arena, fault: str) -> None:
     """The first is stopped, a second takes over, the first wakes up."""
     arena.hit_all(fault, now_ms())
-    first, second = arena.app, arena.app.twin()
+    first, second, first_was_up = arena.app, arena.app.twin(), arena.app.is_up
     os.kill(first.supervisor_pid, signal.SIGSTOP)
     second.start()
     arena.app = second
     second.wait_until_ready()
     os.kill(first.supervisor_pid, signal.SIGCONT)
-    _see_one_give_way(arena, fault, first, second)
+    _see_one_give_way(arena, fault, first, second, first_was_up=first_was_up)
 
 
-def _see_one_give_way(arena: Arena, fault: str, first: RunningApp, second: RunningApp) -> None:
+def _see_one_give_way(arena: Arena, fault: str, first: RunningApp, second: RunningApp, *, first_was_up: bool) -> None:
     """Whoever opened the assignments last goes on: the second, unless the first was struck before it had come so far."""
     if not arena.wait_for(lambda: first.has_ended() or second.has_ended(), GIVE_UP_S):
         arena.problems.append(f"{fault}: neither supervisor gave way within {GIVE_UP_S:.0f} s")
+    elif first_was_up and not first.has_ended():
+        arena.problems.append(f"{fault}: the first supervisor was up, and the second gave way to it")
     arena.app = first if second.has_ended() else second
 
 

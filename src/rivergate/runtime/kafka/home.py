@@ -6,12 +6,11 @@ import base64
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rivergate.domain.errors import ConfigError
+from rivergate.runtime.usable import usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +59,9 @@ class Home:
 
     def make(self) -> None:
         """Create the folder, its owner's alone; raises ConfigError where that can't be."""
-        with self.demand_usable():
+        with usable(self.data_dir):
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o700)
-
-    @contextmanager
-    def demand_usable(self) -> Iterator[None]:
-        """What the system refuses in here is a ConfigError."""
-        try:
-            yield
-        except OSError as error:
-            raise ConfigError(
-                f"can't use the data directory: {error.strerror or error}",
-                where=str(error.filename or self.data_dir),
-                remedy="name a folder that you may write to with --data-dir, on a disk that has room",
-            ) from error
 
     def clear_temporary(self) -> None:
         """Throw away what a killed broker left there."""

@@ -19,6 +19,7 @@ from rivergate.runtime.kafka.readiness import wake
 from rivergate.runtime.kafka.settings import Front
 from rivergate.runtime.kafka.settle import settle
 from rivergate.runtime.kafka.training import start_options
+from rivergate.runtime.usable import usable
 
 ORPHAN_PATIENCE_S = 15.0  # a broker whose owner is gone is ending: its tether allows it 5 s
 
@@ -64,7 +65,7 @@ class LocalKafka:
         tell = progress or unheard
         # 1. the directory is ours
         self._home.make()
-        with self._home.demand_usable(), self._hold(tell) as holding:
+        with usable(self._home.data_dir), self._hold(tell) as holding:
             # 2. there is a port (checked before anything slow)
             identity = self._home.identity()
             port = self._choose_port(identity)
